@@ -1,0 +1,77 @@
+"""One ``DeviceSpec`` per kind: data, with sources. Adding a device file for a board refines these."""
+
+from __future__ import annotations
+
+from devices.kind import DeviceEnum
+from devices.spec import DeviceSpec, Link
+
+_HOST = Link("host memory", 0.0, "the CPU works on host memory itself: nothing crosses a link")
+_PCIE4_X16 = Link("PCIe 4.0 x16", 31.5e9, "PCI-SIG PCIe 4.0: 16 GT/s x 16 lanes x 128/130 / 8")
+_PCIE3_X4 = Link("PCIe 3.0 x4", 3.94e9, "PCI-SIG PCIe 3.0: 8 GT/s x 4 lanes x 128/130 / 8")
+_USB3 = Link("USB 3.0", 0.5e9, "USB 3.0: 5 Gbit/s with 8b/10b coding")
+_SOC = Link("shared SoC memory", 0.0, "the device shares the CPU's DRAM; copies, if any, are the driver's")
+
+_CPU_DTYPES = ("float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
+_GPU_DTYPES = ("float32", "float16", "int32", "uint8", "int8", "bool")
+_NPU_DTYPES = ("float32", "float16", "uint8", "int8")
+
+_SPECS = {
+    spec.kind: spec
+    for spec in (
+        DeviceSpec(
+            DeviceEnum.DEVICE_KIND_X64, "x86_64-linux-gnu", _CPU_DTYPES, "llvm", "", _HOST,
+        ),
+        DeviceSpec(
+            DeviceEnum.DEVICE_KIND_X86, "i686-linux-gnu", _CPU_DTYPES, "",
+            "a cross linker for i686 and the LLVM backend's i686 target", _HOST,
+        ),
+        DeviceSpec(
+            DeviceEnum.DEVICE_KIND_ARM, "armv7-linux-gnueabihf", _CPU_DTYPES, "",
+            "a cross linker for armv7 and the LLVM backend's ARM target", _HOST,
+        ),
+        DeviceSpec(
+            DeviceEnum.DEVICE_KIND_ARM64, "aarch64-linux-gnu", _CPU_DTYPES, "",
+            "a cross linker for aarch64 and the LLVM backend's AArch64 target", _HOST,
+        ),
+        DeviceSpec(
+            DeviceEnum.DEVICE_KIND_NVIDIA, "nvptx64-nvidia-cuda", _GPU_DTYPES, "",
+            "a CUDA backend (NVRTC or nvcc)", _PCIE4_X16,
+        ),
+        DeviceSpec(
+            DeviceEnum.DEVICE_KIND_AMDGPU, "spirv", _GPU_DTYPES, "", "a SPIR-V backend (Vulkan)", _PCIE4_X16,
+        ),
+        DeviceSpec(
+            DeviceEnum.DEVICE_KIND_INTELGPU, "spirv", _GPU_DTYPES, "", "a SPIR-V backend (Vulkan)", _SOC,
+        ),
+        DeviceSpec(
+            DeviceEnum.DEVICE_KIND_MALI, "spirv", _GPU_DTYPES, "", "a SPIR-V backend (Vulkan)", _SOC,
+        ),
+        DeviceSpec(
+            DeviceEnum.DEVICE_KIND_ADRENO, "spirv", _GPU_DTYPES, "", "a SPIR-V backend (Vulkan)", _SOC,
+        ),
+        DeviceSpec(
+            DeviceEnum.DEVICE_KIND_HEXAGON, "hexagon", _NPU_DTYPES, "",
+            "an SNPE backend: SNPE or QAIRT tools and a representative dataset", _SOC,
+        ),
+        DeviceSpec(
+            DeviceEnum.DEVICE_KIND_MYRIAD, "myriad", _NPU_DTYPES, "", "an OpenVINO backend", _USB3,
+        ),
+        DeviceSpec(
+            DeviceEnum.DEVICE_KIND_ARA1, "ara1", _NPU_DTYPES, "",
+            "a backend that drives the Kinara compiler", _PCIE3_X4,
+        ),
+        DeviceSpec(
+            DeviceEnum.DEVICE_KIND_TPU, "edgetpu", ("int8", "uint8"), "",
+            "a backend that drives edgetpu_compiler on an int8 .tflite", _USB3,
+        ),
+        DeviceSpec(
+            DeviceEnum.DEVICE_KIND_CV22, "cv22", _NPU_DTYPES, "",
+            "a backend that drives the Ambarella CVflow tools", _SOC,
+        ),
+    )
+}
+
+
+def spec_of(kind: DeviceEnum) -> DeviceSpec:
+    """The specification of a kind; every kind has one."""
+    return _SPECS[kind]

@@ -1,0 +1,1 @@
+"""CPU kernels through TVM and LLVM: one ``.so`` per distinct kernel."""

@@ -1,0 +1,73 @@
+"""The LLVM part of ``<subgraph>.meta``: buffers, kernels, calls. Written by ``link``, read by ``load``."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BufferMeta(_Strict):
+    """One tensor as kernels see it: stored shape and dtype (a blocked form has more dimensions).
+
+    ``kind``: "border" buffers are bound by the caller, "constant" ones come from the weights (``key``), "scratch"
+    ones lie at ``offset`` (a multiple of 64) in the arena. ``alias_of`` names a buffer of the same bytes (a reshape).
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    kind: Literal["border", "constant", "scratch", "alias"]
+    offset: int = 0
+    key: str = ""
+    alias_of: str = ""
+
+
+class ConstantMeta(_Strict):
+    """Where a constant comes from: its entry in ``weights.safetensors`` and the recipe from PyTorch's names."""
+
+    name: str
+    key: str
+    recipe: Any
+
+
+class KernelMeta(_Strict):
+    """A kernel file and the C symbol in it (kernel ABI version 1, docs/kernel_abi.md)."""
+
+    name: str
+    file: str
+    symbol: str
+
+
+class CallMeta(_Strict):
+    """One kernel call: arguments by buffer name (inputs, then constants, then outputs), and the ops it does.
+
+    ``results`` maps graph tensor name -> how to read it back in logical form, for ``trace``: the buffer's name
+    and its block size (0 for a dense tensor, 16 for NCHW16c).
+    """
+
+    kernel: str
+    args: tuple[str, ...]
+    ops: tuple[str, ...]
+    results: dict[str, tuple[str, int]] = {}
+
+
+class LlvmSubgraph(_Strict):
+    """Kernels in order, with the memory plan. An empty ``calls`` is a subgraph in which no kernel remained."""
+
+    format_version: int
+    kernel_abi: int
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    #: (output, source): outputs that are copies of a border input or a constant
+    copies: tuple[tuple[str, str], ...] = ()
+    buffers: tuple[BufferMeta, ...]
+    constants: tuple[ConstantMeta, ...]
+    kernels: tuple[KernelMeta, ...]
+    calls: tuple[CallMeta, ...]
+    arena_bytes: int

@@ -1,0 +1,178 @@
+"""The oracle: run an op, or a whole graph, with torch; and derive output types from the same references."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from devices import InternalError
+from optima.graph import Graph, Op, TensorType
+from optima.ops.registry import entry_of
+from torch2nx.errors import GraphError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def aten(name: str) -> Callable[..., Any]:
+    """A reference that calls ``torch.ops.aten.<name>``; torch picks the overload from the arguments.
+
+    Operand roles and attribute names are aten's argument names, so nothing needs to be spelt out.
+    ``aten("conv2d.default")`` pins an overload.
+    """
+    packet, _, overload = name.partition(".")
+
+    def call(**arguments: Any) -> Any:
+        import torch
+
+        function = getattr(torch.ops.aten, packet)
+        if overload:
+            function = getattr(function, overload)
+        # A schema argument called `self` is passed by position: torch's callables have a `self` of their own.
+        leading = [arguments.pop("self")] if "self" in arguments else []
+        return function(*leading, **arguments)
+
+    return call
+
+
+def to_torch(value: np.ndarray[Any, Any], dtype: str) -> torch.Tensor:
+    """A torch tensor of ``dtype`` over a numpy array; bfloat16 comes as uint16 bits."""
+    import torch
+
+    array = np.ascontiguousarray(value).reshape(value.shape)
+    if not array.flags.writeable:
+        array = array.copy()
+    tensor = torch.from_numpy(array)
+    return tensor.view(torch.bfloat16) if dtype == "bfloat16" else tensor
+
+
+def to_numpy(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
+    """The dense numpy form of a tensor; bfloat16 becomes its uint16 bits."""
+    import torch
+
+    dense = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+    if dense.dtype == torch.bfloat16:
+        dense = dense.view(torch.uint16)
+    return np.ascontiguousarray(dense.numpy()).reshape(tuple(dense.shape))
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """``torch.float32`` -> ``"float32"``."""
+    return str(dtype).removeprefix("torch.")
+
+
+def call_reference(op: Op, operands: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    """Run one op's reference on tensors given in the order of ``op.inputs``.
+
+    Returns one tensor per output. Raises whatever torch raises when the operands do not fit.
+    """
+    import torch
+
+    entry = entry_of(op.op)
+    if entry is None:
+        raise GraphError(f"there is no operator named {op.op!r}", problems=[op.problem("unknown operator")])
+    arguments: dict[str, Any] = {}
+    for role, tensor in zip(op.roles, operands, strict=True):
+        head, dot, index = role.partition(".")
+        if dot:
+            # `indices.2` may follow an absent `indices.1`: aten takes None there.
+            members = arguments.setdefault(head, [])
+            members.extend([None] * (int(index) + 1 - len(members)))
+            members[int(index)] = tensor
+        else:
+            arguments[role] = tensor
+    for key, value in {**entry.attrs, **op.attrs}.items():
+        arguments[key] = _torch_attr(key, value)
+    result = entry.reference(**arguments)
+    results = (result,) if isinstance(result, torch.Tensor) else tuple(result)
+    return results[: len(op.outputs)] if entry.internal is False else results
+
+
+def _torch_attr(key: str, value: Any) -> Any:
+    import torch
+
+    if key in ("dtype", "out_dtype") and isinstance(value, str):
+        return getattr(torch, value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def infer_types(
+    op: Op, operand_types: Sequence[TensorType]
+) -> tuple[TensorType, ...]:
+    """The types that the op's own rule (its reference, on fake tensors) derives.
+
+    Raises GraphError with torch's reason when the operands do not fit.
+    """
+    key = tuple(sorted((k, _frozen(v)) for k, v in op.attrs.items()))
+    return _infer(op.op, op.roles, key, tuple(operand_types), len(op.outputs))
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(v) for v in value) if isinstance(value, list | tuple) else value
+
+
+@lru_cache(maxsize=65536)
+def _infer(
+    name: str,
+    roles: tuple[str, ...],
+    attrs: tuple[tuple[str, Any], ...],
+    operand_types: tuple[TensorType, ...],
+    outputs: int,
+) -> tuple[TensorType, ...]:
+    import torch
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    op = Op(name, name, roles, roles, tuple(str(i) for i in range(outputs)), dict(attrs))
+    with FakeTensorMode(), torch.no_grad():
+        operands = [torch.empty(t.shape, dtype=getattr(torch, t.dtype)) for t in operand_types]
+        try:
+            results = call_reference(op, operands)
+        except GraphError:
+            raise
+        # Any refusal of torch's is the answer here: its rules raise many types of their own.
+        except Exception as error:  # noqa: BLE001
+            raise GraphError(f"{name} does not take these operands: {error}") from error
+    return tuple(TensorType(tuple(int(d) for d in r.shape), dtype_name(r.dtype)) for r in results)
+
+
+def run_graph(
+    graph: Graph,
+    inputs: Mapping[str, np.ndarray[Any, Any]],
+    *,
+    watch: Callable[[Op, tuple[torch.Tensor, ...]], None] | None = None,
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Run a graph op by op with torch. ``inputs`` and the result map tensor names to dense arrays.
+
+    ``watch(op, results)`` is called after each op. Tensors are dropped after their last use.
+    """
+    import torch
+
+    values: dict[str, torch.Tensor] = {
+        name: to_torch(inputs[name], graph.tensors[name].dtype) for name in graph.inputs
+    }
+    last = {name: op.name for op in graph.ops for name in op.inputs}
+    keep = set(graph.outputs)
+    with torch.no_grad():
+        for op in graph.ops:
+            operands = [_operand(graph, values, name) for name in op.inputs]
+            results = call_reference(op, operands)
+            if watch is not None:
+                watch(op, results)
+            # A view would alias its operand: contiguous() keeps values independent of later drops.
+            values.update(zip(op.outputs, results, strict=True))
+            for name in op.inputs:
+                if last[name] == op.name and name not in keep:
+                    values.pop(name, None)
+    return {name: to_numpy(_operand(graph, values, name)) for name in graph.outputs}
+
+
+def _operand(graph: Graph, values: Mapping[str, torch.Tensor], name: str) -> torch.Tensor:
+    if name in values:
+        return values[name]
+    tensor = graph.tensors[name]
+    if tensor.value is None:
+        raise InternalError(f"tensor {name!r} has no value to run the reference with")
+    return to_torch(tensor.value, tensor.dtype)

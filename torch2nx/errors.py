@@ -1,0 +1,34 @@
+"""The refusals of tracing and of reading a graph file."""
+
+from __future__ import annotations
+
+from devices.errors import UserError
+
+
+class ConvertError(UserError):
+    """A module that cannot be traced as it stands: train mode, data-dependent control flow, mutated state.
+
+    Example: ``Torch2GraphConverter().convert(model=nn.Dropout(), fake_torch_data=[x])`` in train mode.
+    Fix: call ``model.eval()`` first.
+    """
+
+
+class UnsupportedOp(UserError):
+    """Operators that Optima, or the device chosen for them, cannot run. All of them are listed.
+
+    Example: a model that calls ``torch.linalg.svd``. Fix: the hint says what to edit.
+    """
+
+
+class GraphError(UserError):
+    """A graph file or networkx graph that breaks the contract: truncated, cyclic, dangling, mistyped.
+
+    Example: a ``.gpickle`` cut off by a full disk. Fix: export the graph again with ``export_to_gpickle``.
+    """
+
+
+class UnsafePickle(GraphError):
+    """A pickle that names something a graph never holds. Nothing in it was executed.
+
+    Example: a ``.gpickle`` whose bytes call ``os.system``. Fix: do not trust its source; export it again.
+    """
