@@ -1,0 +1,179 @@
+"""The compile half of the CPU route: passes, fused groups, one job per distinct kernel, the memory plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from devices import DeviceRef, InternalError
+from optima.artifact_keys import constant_key
+from optima.backends.base import Backend, CompileOptions, Constant, Job, SubgraphArtifact
+from optima.backends.llvm.meta import CallMeta, ConstantMeta, KernelMeta, LlvmSubgraph
+from optima.backends.llvm.storage import assign
+from optima.graph import Graph, Op
+from optima.kernels.naming import canonical, kernel_key, kernel_name
+from optima.kernels.target import CpuTarget, resolve
+from optima.ops.entry import Answer, No, OpView, Yes
+from optima.ops.registry import entry_of
+from optima.passes import PassContext, groups_of, run_passes
+from optima.version import __version__
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A subgraph after its passes: the graph, its groups that have a kernel, its aliases, and the jobs."""
+
+    graph: Graph
+    calls: tuple[tuple[Op, ...], ...]
+    names: tuple[str, ...]
+    aliases: tuple[Op, ...]
+    jobs: tuple[Job, ...]
+
+
+class LlvmBackend:
+    """Kernels by TVM's LLVM code generator, linked into one shared object each."""
+
+    name = "llvm"
+
+    def __init__(self) -> None:
+        self._lowered: WeakKeyDictionary[Graph, tuple[CpuTarget, Lowered]] = WeakKeyDictionary()
+
+    def check(
+        self, graph: Graph, op_names: Sequence[str], device: DeviceRef, options: CompileOptions
+    ) -> Mapping[str, Answer]:
+        """Each op's kernel route answers for its own attributes, ranks and dtypes."""
+        return {name: _answer(graph, graph.op_by_name[name]) for name in op_names}
+
+    def resolve(self, device: DeviceRef, options: CompileOptions) -> Mapping[str, Any]:
+        """Triple, cpu, the resolved feature list, vector width and threads."""
+        return _target(options.target_cpu).to_dict()
+
+    def plan(
+        self, subgraph: Graph, device: DeviceRef, options: CompileOptions, calibration: Any
+    ) -> Sequence[Job]:
+        """One job per distinct kernel, in order of first call."""
+        return tuple({job.key: job for job in self._lower(subgraph, options).jobs}.values())
+
+    def link(
+        self, subgraph: Graph, device: DeviceRef, options: CompileOptions, results: Mapping[str, bytes]
+    ) -> SubgraphArtifact:
+        """Kernel files, the constants they read, and the meta that says how to call them."""
+        lowered = self._lower(subgraph, options)
+        graph = lowered.graph
+        constants = _constants(graph, lowered.calls)
+        keys = {c.name: constant_key(c.array, c.dtype) for c in constants}
+        storage = assign(graph, lowered.calls, lowered.aliases, keys)
+        files = {
+            f"{name}.so": results[job.key]
+            for name, job in zip(lowered.names, lowered.jobs, strict=True)
+        }
+        meta = LlvmSubgraph(
+            format_version=1,
+            kernel_abi=1,
+            name=subgraph.name,
+            inputs=graph.inputs,
+            outputs=graph.outputs,
+            copies=storage.copies,
+            buffers=storage.buffers,
+            constants=tuple(ConstantMeta(name=c.name, key=keys[c.name], recipe=c.recipe) for c in constants),
+            kernels=tuple(
+                KernelMeta(name=n, file=f"{n}.so", symbol=f"__tvm_ffi_{n}") for n in dict.fromkeys(lowered.names)
+            ),
+            calls=tuple(
+                _call(graph, name, ops) for name, ops in zip(lowered.names, lowered.calls, strict=True)
+            ),
+            arena_bytes=storage.arena_bytes,
+        )
+        return SubgraphArtifact(
+            files=files,
+            meta=meta.model_dump(mode="json"),
+            constants=constants,
+            produced_by=_versions(),
+            executed_on="",
+        )
+
+    def _lower(self, subgraph: Graph, options: CompileOptions) -> Lowered:
+        """Run the passes once per subgraph and target: ``plan`` and ``link`` see the same result."""
+        target = _target(options.target_cpu)
+        known = self._lowered.get(subgraph)
+        if known is not None and known[0] == target:
+            return known[1]
+        lowered = _lower(subgraph, target)
+        self._lowered[subgraph] = (target, lowered)
+        return lowered
+
+
+def _lower(subgraph: Graph, target: CpuTarget) -> Lowered:
+    graph = run_passes(subgraph, PassContext(lanes=target.vector_bits // 32))
+    calls: list[tuple[Op, ...]] = []
+    names: list[str] = []
+    aliases: list[Op] = []
+    jobs: list[Job] = []
+    for group, ops in groups_of(graph):
+        if not group:
+            aliases.extend(ops)
+            continue
+        part = canonical(graph.extract(group, ops))
+        key = kernel_key(part, target, _versions())
+        name = kernel_name(part, key)
+        payload = {"name": name, "group": part.dump(), "target": target.to_dict()}
+        origin_names = tuple(op.name for op in ops)
+        jobs.append(Job(key, "optima.kernels.build:compile_kernel", payload, name, origin_names))
+        calls.append(ops)
+        names.append(name)
+    return Lowered(graph, tuple(calls), tuple(names), tuple(aliases), tuple(jobs))
+
+
+def _answer(graph: Graph, op: Op) -> Answer:
+    entry = entry_of(op.op)
+    if entry is None:
+        return No(f"there is no operator {op.op!r}")
+    view = OpView.of(graph, op)
+    if all(t.numel == 0 for t in view.outputs):
+        return Yes()  # nothing to compute: no kernel is made
+    return entry.kernel_answer(view)
+
+
+def _constants(graph: Graph, calls: Sequence[tuple[Op, ...]]) -> tuple[Constant, ...]:
+    found: dict[str, Constant] = {}
+    needed = [n for ops in calls for op in ops for n in op.inputs]
+    outputs_of_aliases = [n for op in graph.ops if not op.kernel for n in op.inputs]
+    for name in (*needed, *outputs_of_aliases):
+        tensor = graph.tensors[name]
+        if not tensor.is_param or name in found:
+            continue
+        if tensor.value is None:
+            raise InternalError(f"parameter {name!r} ({tensor.source}) has no value")
+        recipe = tensor.recipe if tensor.recipe is not None else ["param", tensor.source]
+        found[name] = Constant(name, tensor.value, tensor.dtype, recipe)
+    return tuple(found.values())
+
+
+def _call(graph: Graph, name: str, ops: tuple[Op, ...]) -> CallMeta:
+    part = graph.extract(name, ops)
+    args = (*part.inputs, *(t.name for t in part.params), *part.outputs)
+    results = {}
+    for out in part.outputs:
+        logical, dot, form = out.rpartition(".nchw")
+        results[logical if dot else out] = (out, int(form.removesuffix("c")) if dot else 0)
+    return CallMeta(kernel=name, args=args, ops=tuple(op.name for op in ops), results=results)
+
+
+@cache
+def _target(target_cpu: str) -> CpuTarget:
+    return resolve(target_cpu)
+
+
+@cache
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {"optima": __version__, "apache-tvm": version("apache-tvm")}
+
+
+def backend() -> Backend:
+    """The thunk that the registry calls."""
+    return LlvmBackend()
