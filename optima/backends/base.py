@@ -7,8 +7,10 @@ group ``optima.backends``; adding one touches no core file.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,7 +26,6 @@ class CompileOptions:
 
     ``target_cpu``: an LLVM CPU name (``"x86-64-v3"``), or "" for the compiling machine's CPU.
     ``workers``: compile processes; 0 means one per core that this process may use. Never part of a key.
-    ``threads``: cores to schedule kernels for; 0 means as many as this process may use.
     ``strict``: an artifact that is not the real device's own is an error.
     """
 
@@ -62,6 +63,12 @@ class Constant:
     array: np.ndarray[Any, Any]
     dtype: str
     recipe: Any
+
+    @cached_property
+    def key(self) -> str:
+        """The entry's name in ``weights.safetensors``: the first 32 hex digits of sha256 over dtype, shape, bytes."""
+        head = f"{self.dtype}|{','.join(map(str, self.array.shape))}|".encode()
+        return hashlib.sha256(head + np.ascontiguousarray(self.array).tobytes()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from devices import DeviceRef, InternalError
-from optima.artifact_keys import constant_key
 from optima.backends.base import Backend, CompileOptions, Constant, Job, SubgraphArtifact
 from optima.backends.llvm.meta import CallMeta, ConstantMeta, KernelMeta, LlvmSubgraph
 from optima.backends.llvm.storage import assign
@@ -64,7 +63,7 @@ class LlvmBackend:
         lowered = self._lower(subgraph, options)
         graph = lowered.graph
         constants = _constants(graph, lowered.calls)
-        keys = {c.name: constant_key(c.array, c.dtype) for c in constants}
+        keys = {c.name: c.key for c in constants}
         storage = assign(graph, lowered.calls, lowered.aliases, keys)
         files = {
             f"{name}.so": results[job.key]

@@ -1,0 +1,182 @@
+"""The whole job, step by step. Read ``Manager.optimize`` first: each line is one room of the house."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from devices import DeviceEnum, DeviceRef
+from optima.allocation import allocate, read_map
+from optima.artifact.writer import check_target, write_model
+from optima.backends import backend_of, default_backend
+from optima.backends.base import CompileOptions, Job
+from optima.graph import Graph
+from optima.graph_io import load_graph
+from optima.jobs import Cache, JobResults, run_jobs
+from optima.ops.entry import Answer, No
+from optima.packaging import LinkedSubgraph, package
+from optima.partition import Split, Subgraph, assign, partition
+from optima.passes.fold_constants import fold_constants
+from optima.report import Report
+from optima.samples import check_samples
+
+if TYPE_CHECKING:
+    import torch
+    from networkx import DiGraph
+
+
+@dataclass(frozen=True)
+class CompiledModel:
+    """A finished model folder: where it lies and what making it took."""
+
+    path: Path
+    report: Report
+
+    def __str__(self) -> str:
+        return f"{self.path}\n{self.report}"
+
+
+class Manager:
+    """The entry point of the compile half. It keeps no state between calls."""
+
+    def optimize(
+        self,
+        module_name: str,
+        device_info: Sequence[DeviceEnum],
+        model_graph_or_gpickle: str | Path | DiGraph,
+        output_folder_dir: str | Path,
+        device_alloc_per_kernel_json_dir: str | Path,
+        sample_inputs: Sequence[tuple[torch.Tensor, ...]] | None = None,
+        need_gpu: bool = False,
+        *,
+        target_cpu: str = "",
+        backends: Mapping[str, str] | None = None,
+        workers: int = 0,
+        progress: bool | None = None,
+        use_cache: bool = True,
+        wait_for_lock: bool = True,
+    ) -> CompiledModel:
+        """Compile a traced model for the devices its map names, into ``<output_folder_dir>/<module_name>/``.
+
+        ``model_graph_or_gpickle``: the path of a ``.gpickle``, or the graph itself. ``device_info``: the kinds
+        that the map may use. ``device_alloc_per_kernel_json_dir``: the map's path. ``sample_inputs``: tuples of
+        what the module takes, needed by devices that quantise. ``need_gpu``: steps may use a CUDA device.
+        ``target_cpu``: an LLVM CPU name for X64 (``"x86-64-v3"``), "" for this machine's. ``backends``: another
+        backend for a kind, such as ``{"X64": "reference"}``. ``workers``: compile processes, 0 for one per core.
+        ``progress``: a progress bar, None for "on a terminal". ``wait_for_lock``: wait for another compile into
+        the same folder instead of refusing.
+
+        Everything that can be refused is refused before the first compile, all problems in one error; the
+        previous model folder is whole until the new one replaces it. Raises subclasses of OptimaError.
+        """
+        report = Report()
+        options = CompileOptions(target_cpu=target_cpu, workers=workers)
+        target = check_target(output_folder_dir, module_name)
+        with report.phase("read"):
+            traced = load_graph(model_graph_or_gpickle)
+            check_samples(traced, sample_inputs, need_gpu)
+        with report.phase("fold"):
+            graph, folded = fold_constants(traced)
+        with report.phase("split"):
+            router = _Router(backends or {}, options)
+            split = _split(traced, graph, device_info, device_alloc_per_kernel_json_dir, router)
+        with report.phase("plan"):
+            jobs = [job for part in split.subgraphs for job in router.plan(part, sample_inputs)]
+        with report.phase("compile"):
+            results = run_jobs(
+                jobs, workers=workers, cache=Cache.default() if use_cache else None, progress=progress
+            )
+        with report.phase("link"):
+            linked = [router.link(part, results.results) for part in split.subgraphs]
+            made = package(module_name, traced, split, linked, folded)
+        _fill(report, jobs, results, split, linked, folded)
+        with report.phase("write"):
+            path = write_model(target, made.meta, made.files, report.to_json, wait=wait_for_lock)
+        return CompiledModel(path, report)
+
+
+def check(
+    device_info: Sequence[DeviceEnum],
+    model_graph_or_gpickle: str | Path | DiGraph,
+    device_alloc_per_kernel_json_dir: str | Path,
+    *,
+    target_cpu: str = "",
+    backends: Mapping[str, str] | None = None,
+) -> Split:
+    """Everything that ``optimize`` would refuse, without compiling: raises the same errors.
+
+    Returns the split that ``optimize`` would compile; print it for the placement table.
+    """
+    traced = load_graph(model_graph_or_gpickle)
+    graph, _ = fold_constants(traced)
+    router = _Router(backends or {}, CompileOptions(target_cpu=target_cpu))
+    return _split(traced, graph, device_info, device_alloc_per_kernel_json_dir, router)
+
+
+class _Router:
+    """Sends each subgraph to the backend of its device."""
+
+    def __init__(self, overrides: Mapping[str, str], options: CompileOptions) -> None:
+        self.overrides = overrides
+        self.options = options
+        for name in overrides.values():
+            backend_of(name)
+
+    def backend_name(self, device: DeviceRef) -> str:
+        """The backend of a device: the caller's choice for its kind, else the kind's default, else ""."""
+        return self.overrides.get(device.kind.value) or default_backend(device)
+
+    def check(self, graph: Graph, names: Sequence[str], device: DeviceRef) -> Mapping[str, Answer]:
+        """Which of the ops can run on the device."""
+        name = self.backend_name(device)
+        if not name:
+            return dict.fromkeys(names, No(f"{device.kind.value} has no backend yet"))
+        return backend_of(name).check(graph, names, device, self.options)
+
+    def plan(self, part: Subgraph, calibration: Any) -> Sequence[Job]:
+        """The subgraph's compile jobs."""
+        device = part.devices[0]
+        return backend_of(self.backend_name(device)).plan(part.graph, device, self.options, calibration)
+
+    def link(self, part: Subgraph, results: Mapping[str, bytes]) -> LinkedSubgraph:
+        """The subgraph with its files."""
+        device = part.devices[0]
+        name = self.backend_name(device)
+        backend = backend_of(name)
+        artifact = backend.link(part.graph, device, self.options, results)
+        return LinkedSubgraph(part, name, backend.resolve(device, self.options), artifact)
+
+
+def _split(
+    traced: Graph, graph: Graph, device_info: Sequence[DeviceEnum], map_path: str | Path, router: _Router
+) -> Split:
+    """The map is checked against the traced graph (folded ops keep their entry), the split made of what is left."""
+    live = set(graph.op_by_name)
+
+    def answers(names: Sequence[str], device: DeviceRef) -> Mapping[str, Answer]:
+        return router.check(graph, [n for n in names if n in live], device)
+
+    allocation = allocate(traced, read_map(map_path), device_info, answers, router.backend_name)
+    return partition(assign(graph, allocation))
+
+
+def _fill(
+    report: Report,
+    jobs: Sequence[Job],
+    results: JobResults,
+    split: Split,
+    linked: Sequence[LinkedSubgraph],
+    folded: Sequence[str],
+) -> None:
+    report.subgraphs = len(split.subgraphs)
+    report.transfers = len(split.transfers)
+    report.kernel_calls = sum(len(item.artifact.meta.get("calls", ())) for item in linked)
+    report.kernels_compiled = results.compiled
+    report.kernels_from_cache = results.cached
+    report.folded = tuple(folded)
+    report.placement = tuple(
+        (s.subgraph.name, ", ".join(map(str, s.subgraph.devices)), s.backend, len(s.subgraph.graph.ops))
+        for s in linked
+    )

@@ -1,0 +1,169 @@
+"""Split plus linked artifacts -> ``model.meta`` (without its file list) and the files of the model folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from optima.artifact.manifest import (
+    FORMAT_VERSION,
+    KERNEL_ABI,
+    ModelMeta,
+    SourceLine,
+    SubgraphMeta,
+    TensorMeta,
+    TransferMeta,
+)
+from optima.artifact.weights import pack_weights
+from optima.backends.base import Constant, SubgraphArtifact
+from optima.graph import Graph, Op, Tensor
+from optima.partition import Split, Subgraph
+from optima.version import __version__
+from torch2nx.pytree import leaf_paths
+
+
+@dataclass(frozen=True)
+class LinkedSubgraph:
+    """A subgraph with what its backend made of it."""
+
+    subgraph: Subgraph
+    backend: str
+    target: Mapping[str, Any]
+    artifact: SubgraphArtifact
+
+
+@dataclass(frozen=True)
+class Package:
+    """``model.meta`` still without hashes, and every other file by its path under the model's folder."""
+
+    meta: ModelMeta
+    files: Mapping[str, bytes]
+
+
+def package(
+    name: str, traced: Graph, split: Split, linked: Sequence[LinkedSubgraph], folded: Sequence[str]
+) -> Package:
+    """Put the model folder together in memory. ``traced`` is the graph before folding, ``split.graph`` after.
+
+    Deterministic: the result depends on the arguments alone.
+    """
+    graph = split.graph
+    model_constants = _model_constants(graph)
+    constants = [c for item in linked for c in item.artifact.constants] + list(model_constants.values())
+    weights = pack_weights(constants)
+    files: dict[str, bytes] = {"weights.safetensors": weights}
+    for item in linked:
+        folder, stem = _folder(item.subgraph), item.subgraph.name
+        files[f"{folder}/{stem}.meta"] = _json(item.artifact.meta)
+        for path, data in sorted(item.artifact.files.items()):
+            files[f"{folder}/{path}"] = data
+    meta = ModelMeta(
+        format_version=FORMAT_VERSION,
+        kernel_abi=KERNEL_ABI,
+        name=name,
+        toolchain=_toolchain(),
+        graph_sha256=graph_digest(traced),
+        inputs=tuple(_tensor_meta(graph.tensors[n], graph.tensors[n].argument) for n in graph.inputs),
+        outputs=tuple(
+            _tensor_meta(graph.tensors[n], path)
+            for n, path in zip(graph.outputs, leaf_paths(graph.out_tree), strict=True)
+        ),
+        in_tree=graph.in_tree,
+        out_tree=graph.out_tree,
+        borders=tuple(_tensor_meta(graph.tensors[n]) for n in _borders(graph, split)),
+        constants={n: c.key for n, c in model_constants.items()},
+        subgraphs=tuple(_subgraph_meta(item) for item in linked),
+        transfers=tuple(
+            TransferMeta(tensor=t.tensor, source=t.source, target=t.target, nbytes=t.nbytes, kind=t.kind)
+            for t in split.transfers
+        ),
+        folded=tuple(folded),
+        source_map=tuple(line for op in traced.ops for line in _source_lines(op)),
+        files=(),
+        request_bytes=_request_bytes(graph, split, linked),
+        weight_bytes=sum({c.key: c.array.nbytes for c in constants}.values()),
+    )
+    return Package(meta, files)
+
+
+def graph_digest(graph: Graph) -> str:
+    """sha256 (hex) of the traced graph's text without origins: the same model traced from elsewhere is equal."""
+    ops = tuple(replace(op, origins=(), devices=(), kernel="") for op in graph.ops)
+    return hashlib.sha256(replace(graph, name="model", ops=ops).dump().encode()).hexdigest()
+
+
+def _folder(subgraph: Subgraph) -> str:
+    return "S" + subgraph.name[1:]
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _model_constants(graph: Graph) -> dict[str, Constant]:
+    """Parameters that are model outputs themselves."""
+    found: dict[str, Constant] = {}
+    for name in graph.outputs:
+        tensor = graph.tensors[name]
+        if tensor.is_param and tensor.value is not None:
+            recipe = tensor.recipe if tensor.recipe is not None else ["param", tensor.source]
+            found[name] = Constant(name, tensor.value, tensor.dtype, recipe)
+    return found
+
+
+def _tensor_meta(tensor: Tensor, label: str = "") -> TensorMeta:
+    return TensorMeta(
+        name=tensor.name, shape=tensor.shape, dtype=tensor.dtype, layout=tensor.layout, label=label
+    )
+
+
+def _borders(graph: Graph, split: Split) -> list[str]:
+    """Tensors that one subgraph makes and another reads, in order of production."""
+    crossing = {t.tensor for t in split.transfers}
+    return [out for op in graph.ops for out in op.outputs if out in crossing]
+
+
+def _subgraph_meta(item: LinkedSubgraph) -> SubgraphMeta:
+    part = item.subgraph
+    return SubgraphMeta(
+        name=part.name,
+        folder=_folder(part),
+        devices=tuple(str(d) for d in part.devices),
+        backend=item.backend,
+        inputs=part.graph.inputs,
+        outputs=part.graph.outputs,
+        ops=tuple(op.name for op in part.graph.ops),
+        target=dict(item.target),
+        produced_by=dict(item.artifact.produced_by),
+        executed_on=item.artifact.executed_on,
+    )
+
+
+def _source_lines(op: Op) -> list[SourceLine]:
+    return [
+        SourceLine(
+            op=op.name, kind=op.op, file=o.file, line=o.line, function=o.function, module=o.module, code=o.code
+        )
+        for o in op.origins[:1]
+    ]
+
+
+def _toolchain() -> dict[str, str]:
+    found = {"optima": __version__}
+    for tool in ("torch", "apache-tvm", "numpy"):
+        try:
+            found[tool] = version(tool)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _request_bytes(graph: Graph, split: Split, linked: Sequence[LinkedSubgraph]) -> int:
+    """What one request needs at most: inputs, every produced border or output, and each subgraph's arena."""
+    names = dict.fromkeys((*graph.inputs, *(n for item in linked for n in item.subgraph.graph.outputs)))
+    borders = sum(-(-graph.type_of(n).nbytes // 64) * 64 for n in names)
+    return borders + sum(int(item.artifact.meta.get("arena_bytes", 0)) for item in linked)

@@ -1,0 +1,67 @@
+"""Check the representative data and ``need_gpu`` before anything is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from devices import Problem, UserError
+from optima.graph import Graph
+
+
+class SampleError(UserError):
+    """``sample_inputs`` that do not fit the model. All misfits are listed.
+
+    Example: ``optimize(..., sample_inputs=[torch.rand(1, 3)])``. Fix: a list of tuples, one tensor per input.
+    """
+
+
+def check_samples(graph: Graph, samples: Sequence[tuple[Any, ...]] | None, need_gpu: bool) -> None:
+    """Raises SampleError listing every sample of the wrong number, shape or dtype; needs CUDA with need_gpu."""
+    if need_gpu:
+        _check_cuda()
+    if samples is None:
+        return
+    if not isinstance(samples, list | tuple):
+        raise SampleError(
+            f"sample_inputs is a {type(samples).__name__}", hint="pass a list of tuples of torch tensors"
+        )
+    problems = [p for i, sample in enumerate(samples) for p in _misfits(graph, i, sample)]
+    if problems:
+        raise SampleError(
+            f"{len(problems)} of the sample inputs do not fit the model",
+            problems=problems,
+            hint="each sample is a tuple of what module(*sample) takes",
+        )
+
+
+def _misfits(graph: Graph, index: int, sample: object) -> list[Problem]:
+    where = f"sample_inputs[{index}]"
+    if not isinstance(sample, list | tuple):
+        return [Problem(where, f"is a {type(sample).__name__}, not a tuple of tensors")]
+    if len(sample) != len(graph.inputs):
+        return [Problem(where, f"has {len(sample)} tensors, the model takes {len(graph.inputs)}")]
+    problems = []
+    for position, (value, name) in enumerate(zip(sample, graph.inputs, strict=True)):
+        tensor = graph.tensors[name]
+        shape = tuple(getattr(value, "shape", ()))
+        dtype = str(getattr(value, "dtype", type(value).__name__)).removeprefix("torch.")
+        if shape != tensor.shape or dtype != tensor.dtype:
+            problems.append(
+                Problem(
+                    f"{where}[{position}]",
+                    f"is {dtype}{list(shape)}, input {tensor.argument or name!r} is "
+                    f"{tensor.dtype}{list(tensor.shape)}",
+                )
+            )
+    return problems
+
+
+def _check_cuda() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise UserError(
+            "need_gpu=True, and this machine has no CUDA device that torch can use",
+            hint="pass need_gpu=False, or compile on a machine with a CUDA device",
+        )
