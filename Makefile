@@ -1,0 +1,42 @@
+# Two commands set everything up from nothing but Python 3.11+, make, a C compiler and pip:
+#   make demo    trace, map, split, compile, run and compare two models
+#   make test    lint, type-check and test
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test test-slow lint zoo-env bench clean
+
+$(STAMP): pyproject.toml optima/native/native.c
+	@$(PYTHON) -c 'import sys; sys.exit("Optima needs Python 3.11 or newer; run: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[compile,plot,dev]'
+	touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/python -m examples.demo
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: $(STAMP) lint
+	$(BIN)/python -m pytest -n 2 -m 'not slow'
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow --timeout 1800
+
+# torchvision's wheel asks for a CUDA torch; --no-deps keeps torch's pin.
+zoo-env: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pillow pyyaml huggingface_hub tqdm regex requests tokenizers safetensors packaging
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps torchvision==0.28.0 timm==1.0.31 transformers==5.23.0
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.latency
+	$(BIN)/python -m benchmarks.compile
+	$(BIN)/python -m benchmarks.split
+
+clean:
+	rm -rf $(VENV) build *.egg-info optima/native/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis

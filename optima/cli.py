@@ -1,0 +1,133 @@
+"""The ``optima`` command: compile, check, inspect, dump, template. The only place that prints."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel, ConfigDict, ValidationError
+from rich.console import Console
+
+from devices import DeviceEnum, DeviceRef, OptimaError, Problem, UserError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Compile one model for several devices.")
+console = Console(soft_wrap=True, highlight=False)
+
+
+class JobError(UserError):
+    """A compile job file that cannot be read. All its faults are listed.
+
+    Example: ``devices = "X64"``. Fix: ``devices = ["X64"]``.
+    """
+
+
+class CompileJob(BaseModel):
+    """A compile job file (TOML): what ``Manager.optimize`` takes. Paths are relative to the file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    devices: list[DeviceEnum]
+    graph: Path
+    map: Path
+    output: Path = Path("outputs")
+    target_cpu: str = ""
+
+    @classmethod
+    def read(cls, path: Path) -> CompileJob:
+        """Parse and check a job file. Raises JobError."""
+        try:
+            job = cls.model_validate(tomllib.loads(path.read_text()))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise JobError(f"{path} cannot be read: {error}") from error
+        except ValidationError as error:
+            problems = [Problem(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
+            raise JobError(f"{path} is not a compile job", problems=problems) from error
+        base = path.parent
+        for key in ("graph", "map", "output"):
+            setattr(job, key, base / getattr(job, key).expanduser())
+        return job
+
+
+@app.command()
+def compile(job: Annotated[Path, typer.Argument(help="a compile job, such as configs/sample.toml")]) -> None:
+    """Compile what a job file names."""
+    from optima.manager import Manager
+
+    read = CompileJob.read(job)
+    compiled = Manager().optimize(
+        read.name, read.devices, read.graph, read.output, read.map, target_cpu=read.target_cpu
+    )
+    console.print(str(compiled), markup=False)
+
+
+@app.command()
+def check(job: Annotated[Path, typer.Argument(help="a compile job")]) -> None:
+    """Say what compiling would refuse, and show the split. Compiles nothing."""
+    from optima.manager import check as check_job
+
+    read = CompileJob.read(job)
+    split = check_job(read.devices, read.graph, read.map, target_cpu=read.target_cpu)
+    for part in split.subgraphs:
+        devices = ", ".join(map(str, part.devices))
+        console.print(f"{part.name}  {devices}  {len(part.graph.ops)} ops", markup=False)
+
+
+@app.command()
+def inspect(folder: Annotated[Path, typer.Argument(help="a compiled model's folder")]) -> None:
+    """Verify a model folder's hashes and show what it holds."""
+    from optima.artifact.reader import read_model
+
+    meta = read_model(folder).meta
+    console.print(f"{meta.name}: format {meta.format_version}, kernel ABI {meta.kernel_abi}", markup=False)
+    for kind, tensors in (("input", meta.inputs), ("output", meta.outputs)):
+        for t in tensors:
+            console.print(f"{kind}  {t.label or t.name}  {t.dtype}{list(t.shape)} {t.layout}", markup=False)
+    for part in meta.subgraphs:
+        console.print(
+            f"{part.name}  {', '.join(part.devices)}  {part.backend}  {len(part.ops)} ops", markup=False
+        )
+    console.print(f"{len(meta.files)} files, {meta.weight_bytes} bytes of weights", markup=False)
+
+
+@app.command()
+def dump(graph: Annotated[Path, typer.Argument(help="a .gpickle")]) -> None:
+    """Print a graph file's text form."""
+    from optima.graph_io import load_graph
+
+    console.print(load_graph(graph).dump(), markup=False, end="")
+
+
+@app.command()
+def template(
+    graph: Annotated[Path, typer.Argument(help="a .gpickle")],
+    device: Annotated[str, typer.Argument(help='such as "X64:0"')],
+    map_path: Annotated[Path, typer.Argument(help="the map to write")],
+) -> None:
+    """Write a map that gives every op to one device."""
+    import json
+
+    from optima.graph_io import load_graph
+
+    ref = DeviceRef.parse(device)
+    ops = load_graph(graph).ops
+    map_path.write_text(json.dumps({op.name: str(ref) for op in ops}, indent=1) + "\n")
+    console.print(f"{map_path}: {len(ops)} ops on {ref}", markup=False)
+
+
+def main() -> None:
+    """The console script: an OptimaError becomes its text and exit status 1."""
+    try:
+        app()
+    except OptimaError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(
+            f"{type(error).__name__}: {error}", markup=False
+        )
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
