@@ -91,9 +91,14 @@ def package(
 
 
 def graph_digest(graph: Graph) -> str:
-    """sha256 (hex) of the traced graph's text without origins: the same model traced from elsewhere is equal."""
+    """sha256 (hex) of the traced graph's text without origins and border layouts.
+
+    The same model traced from another folder, or with other ``tf_flip``, has the same digest.
+    """
     ops = tuple(replace(op, origins=(), devices=(), kernel="") for op in graph.ops)
-    return hashlib.sha256(replace(graph, name="model", ops=ops).dump().encode()).hexdigest()
+    tensors = {name: replace(t, layout="") for name, t in graph.tensors.items()}
+    bare = replace(graph, name="model", ops=ops, tensors=tensors)
+    return hashlib.sha256(bare.dump().encode()).hexdigest()
 
 
 def _folder(subgraph: Subgraph) -> str:
