@@ -1,7 +1,155 @@
-"""Contraction operators."""
+"""Matrix products: linear, matmul of any ranks, and the fixed-rank and fused forms."""
 
 from __future__ import annotations
 
-from optima.ops.entry import OpEntry
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-ENTRIES: tuple[OpEntry, ...] = ()
+from optima.ops.entry import Cost, OpEntry, OpView, Te, Trait
+from optima.ops.reference import aten
+from optima.ops.te_reduce import (
+    FLOATS,
+    INTEGERS,
+    accumulator,
+    const,
+    finish,
+    fold_terms,
+    refuse_dtypes,
+)
+
+if TYPE_CHECKING:
+    from tvm import te
+
+Tensors = Mapping[str, "te.Tensor"]
+_NUMBERS = refuse_dtypes(*FLOATS, *INTEGERS)
+
+
+def broadcast_index(index: Sequence[Any], shape: Sequence[int]) -> tuple[Any, ...]:
+    """The index into an operand of ``shape`` that broadcasts (right-aligned) against ``index``."""
+    tail = index[len(index) - len(shape) :]
+    return tuple(0 if extent == 1 else i for i, extent in zip(tail, shape, strict=True))
+
+
+def product(
+    a: te.Tensor, b: te.Tensor, shape: Sequence[int], dtype: str, *, transposed: bool = False
+) -> te.Tensor:
+    """``a @ b`` (``a @ b.T`` when ``transposed``) of output ``shape``, in the accumulator of ``dtype``.
+
+    Ranks and broadcasting as in ``torch.matmul``: batch axes, then the row axis where ``a`` has one, then the
+    column axis where ``b`` has one.
+    """
+    acc = accumulator(dtype)
+    rows, columns = min(len(a.shape) - 1, 1), min(len(b.shape) - 1, 1)
+    batch = len(shape) - rows - columns
+    depth = int(a.shape[-1])
+    a_lead = [int(d) for d in a.shape[:-2]]
+    b_lead = [int(d) for d in b.shape[:-2]]
+
+    def term(index: tuple[Any, ...], ks: tuple[Any, ...]) -> Any:
+        (k,) = ks
+        outer, row, column = index[:batch], index[batch : batch + rows], index[batch + rows :]
+        left = a(*broadcast_index(outer, a_lead), *row, k)
+        inner = (*column, k) if transposed else (k, *column)
+        right = b(*broadcast_index(outer, b_lead), *inner)
+        return left.astype(acc) * right.astype(acc)
+
+    return fold_terms("sum", shape, [depth], term, acc, "product", "gemm")
+
+
+def _matmul(view: OpView, tensors: Tensors) -> list[te.Tensor]:
+    out = view.outputs[0]
+    a, b = tensors.values()
+    return [finish(product(a, b, out.shape, out.dtype), accumulator(out.dtype), out.dtype)]
+
+
+def _linear(view: OpView, tensors: Tensors) -> list[te.Tensor]:
+    from tvm import te
+
+    out = view.outputs[0]
+    acc = accumulator(out.dtype)
+    x, weight, bias = tensors["input"], tensors["weight"], tensors.get("bias")
+    depth = int(x.shape[-1])
+
+    def term(index: tuple[Any, ...], ks: tuple[Any, ...]) -> Any:
+        (k,) = ks
+        lead = len(x.shape) - 1
+        return x(*index[:lead], k).astype(acc) * weight(*index[lead:], k).astype(acc)
+
+    value = fold_terms("sum", out.shape, [depth], term, acc, "product", "gemm")
+    if bias is not None:
+        extents = [int(d) for d in bias.shape]
+        plain = value
+        value = te.compute(
+            out.shape,
+            lambda *i: plain(*i) + bias(*broadcast_index(i, extents)).astype(acc),
+            name="biased",
+        )
+    return [finish(value, acc, out.dtype)]
+
+
+def _scaled_sum(first: str, second: str) -> Callable[[OpView, Tensors], list[te.Tensor]]:
+    """``beta * self + alpha * (first @ second)``; ``self`` is not read when beta is 0, as in torch."""
+
+    def compute(view: OpView, tensors: Tensors) -> list[te.Tensor]:
+        from tvm import te
+
+        out = view.outputs[0]
+        acc = accumulator(out.dtype)
+        alpha, beta = view.attrs.get("alpha", 1), view.attrs.get("beta", 1)
+        value = product(tensors[first], tensors[second], out.shape, out.dtype)
+        addend = tensors["self"]
+        extents = [int(d) for d in addend.shape]
+
+        def element(*i: Any) -> Any:
+            result = value(*i) if alpha == 1 else value(*i) * const(alpha, acc)
+            if beta == 0:
+                return result
+            added = addend(*broadcast_index(i, extents)).astype(acc)
+            return result + (added if beta == 1 else added * const(beta, acc))
+
+        total = te.compute(out.shape, element, name="scaled_sum")
+        return [finish(total, acc, out.dtype)]
+
+    return compute
+
+
+def _product_cost(view: OpView) -> Cost:
+    """A multiplication and an addition per output element and inner index; operands moved once each."""
+    role = next((r for r in ("mat1", "batch1", "mat") if r in view.operands), "")
+    left = view.operands[role] if role else view.first
+    depth = left.shape[-1] if left.shape else 1
+    moved = sum(t.nbytes for t in view.operands.values()) + view.outputs[0].nbytes
+    extra = view.outputs[0].numel if len(view.operands) > 2 else 0
+    return Cost(2.0 * view.outputs[0].numel * depth + extra, float(moved))
+
+
+def _entry(
+    name: str,
+    operands: tuple[str, ...],
+    compute: Callable[[OpView, Tensors], list[te.Tensor]],
+    attrs: Mapping[str, Any] | None = None,
+) -> OpEntry:
+    return OpEntry(
+        name,
+        operands,
+        aten(name),
+        attrs=attrs or {},
+        traits=frozenset({Trait.CONTRACTION}),
+        te=Te(compute, _NUMBERS),
+        cost=_product_cost,
+    )
+
+
+_SCALES = {"beta": 1, "alpha": 1}
+
+ENTRIES: tuple[OpEntry, ...] = (
+    _entry("linear", ("input", "weight", "bias?"), _linear),
+    _entry("matmul", ("self", "other"), _matmul),
+    _entry("mm", ("self", "mat2"), _matmul),
+    _entry("bmm", ("self", "mat2"), _matmul),
+    _entry("mv", ("self", "vec"), _matmul),
+    _entry("dot", ("self", "tensor"), _matmul),
+    _entry("addmm", ("self", "mat1", "mat2"), _scaled_sum("mat1", "mat2"), _SCALES),
+    _entry("addmv", ("self", "mat", "vec"), _scaled_sum("mat", "vec"), _SCALES),
+    _entry("baddbmm", ("self", "batch1", "batch2"), _scaled_sum("batch1", "batch2"), _SCALES),
+)
