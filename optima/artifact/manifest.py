@@ -1,8 +1,14 @@
-"""``model.meta`` and what every ``<subgraph>.meta`` has in common, as pydantic models. Format version 1."""
+"""``model.meta`` and what every ``<subgraph>.meta`` has in common, as pydantic models. Format version 1.
+
+docs/artifact.md describes every key for readers in other languages.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import json
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -10,29 +16,40 @@ FORMAT_VERSION = 1
 #: the calling convention of kernels in this artifact; see docs/kernel_abi.md
 KERNEL_ABI = 1
 
+MODEL_META = "model.meta"
+WEIGHTS = "weights.safetensors"
+#: times and host: the one file outside the determinism promise, hence outside ``files`` and not checked
+REPORT = "report.json"
+
+Dtype = Annotated[
+    str, Field(pattern=r"^(float64|float32|float16|bfloat16|int64|int32|int16|int8|uint8|bool|complex64)$")
+]
+Shape = tuple[Annotated[int, Field(ge=0)], ...]
+Count = Annotated[int, Field(ge=0)]
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class TensorMeta(_Strict):
-    """A model input, output or border tensor. ``shape`` is PyTorch's; ``layout`` "NHWC" says that the caller sees
-    the tensor with its channels last."""
+    """A model input, output or border tensor. ``shape`` is PyTorch's; ``layout`` "NHWC" says that the caller
+    sees the tensor with its channels last."""
 
     name: str
-    shape: tuple[int, ...]
-    dtype: str
+    shape: Shape
+    dtype: Dtype
     layout: str = ""
     #: the user's argument name for inputs, the pytree path for outputs
     label: str = ""
 
 
 class FileMeta(_Strict):
-    """A file of the artifact, by its path under the root."""
+    """A file of the artifact, by its path under the root (``/`` between the parts)."""
 
     path: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    size: int = Field(ge=0)
+    size: Count
 
 
 class TransferMeta(_Strict):
@@ -41,7 +58,7 @@ class TransferMeta(_Strict):
     tensor: str
     source: str
     target: str
-    nbytes: int
+    nbytes: Count
     kind: Literal["alias", "copy"]
 
 
@@ -58,6 +75,11 @@ class SubgraphMeta(_Strict):
     target: dict[str, Any]
     produced_by: dict[str, str] = {}
     executed_on: str = ""
+
+    @property
+    def meta_path(self) -> str:
+        """The path of its ``<subgraph>.meta`` under the root."""
+        return subgraph_meta_path(self.folder)
 
 
 class SourceLine(_Strict):
@@ -93,7 +115,43 @@ class ModelMeta(_Strict):
     transfers: tuple[TransferMeta, ...]
     folded: tuple[str, ...]
     source_map: tuple[SourceLine, ...]
-    files: tuple[FileMeta, ...]
+    #: every file but ``model.meta`` and ``report.json``, by path; the writer fills it
+    files: tuple[FileMeta, ...] = ()
     #: bytes that one request needs beside the weights; bytes of the weights
-    request_bytes: int
-    weight_bytes: int
+    request_bytes: Count
+    weight_bytes: Count
+
+    def to_bytes(self) -> bytes:
+        """The file: deterministic JSON, ``format_version`` first, then keys in order of the alphabet."""
+        return json_bytes(self.model_dump(mode="json"))
+
+
+def subgraph_meta_path(folder: str) -> str:
+    """``Subgraph_0`` -> ``Subgraph_0/subgraph_0.meta``; an alternative's gives ``…/alternative_1.meta``."""
+    return f"{folder}/{PurePosixPath(folder).name.lower()}.meta"
+
+
+def json_bytes(value: Mapping[str, Any]) -> bytes:
+    """``value`` as the JSON that every ``.meta`` is written in: sorted keys but ``format_version`` first,
+    UTF-8, one space of indentation, a newline at the end. Raises ValueError for NaN: JSON has none."""
+    ordered = json.loads(json.dumps(value, sort_keys=True, allow_nan=False))
+    if "format_version" in ordered:
+        ordered = {"format_version": ordered.pop("format_version"), **ordered}
+    return (json.dumps(ordered, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def why_not_a_path(path: str) -> str:
+    """Why ``path`` cannot name a file under an artifact's root; "" when it can.
+
+    A path has parts between single ``/``, none of them empty, ``.`` or ``..``, and no backslash or control
+    character, so that it means the same on every system and never leaves the root.
+    """
+    if not path or len(path.encode(errors="surrogatepass")) > 1024:
+        return "is empty or too long"
+    if path.startswith("/"):
+        return "is absolute"
+    if "\\" in path or not path.isprintable():
+        return "holds a backslash or a control character"
+    if any(part in ("", ".", "..") for part in path.split("/")):
+        return "has an empty, '.' or '..' part"
+    return ""
