@@ -1,7 +1,183 @@
-"""Convolution operators."""
+"""Convolutions and transposed convolutions over one to three spatial axes, with or without a batch axis."""
 
 from __future__ import annotations
 
-from optima.ops.entry import OpEntry
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any
 
-ENTRIES: tuple[OpEntry, ...] = ()
+from optima.ops.entry import Cost, OpEntry, OpView, Te, Trait
+from optima.ops.reference import aten
+from optima.ops.te_reduce import FLOATS, INTEGERS, accumulator, finish, fold_terms, refuse_dtypes
+from optima.ops.te_window import Window, pad, per_axis, same_padding
+
+if TYPE_CHECKING:
+    from tvm import te
+
+Tensors = Mapping[str, "te.Tensor"]
+
+
+def _padding(view: OpView, window: Window) -> list[tuple[int, int]]:
+    value = view.attrs.get("padding", 0)
+    if value == "same":
+        return same_padding(window.kernel, window.dilation)
+    if value == "valid":
+        value = 0
+    return [(p, p) for p in per_axis(value, len(window.kernel))]
+
+
+def _window(view: OpView) -> Window:
+    kernel = view.operands["weight"].shape[2:]
+    spatial = len(kernel)
+    stride = per_axis(view.attrs.get("stride", 1), spatial)
+    return Window(kernel, stride, per_axis(view.attrs.get("dilation", 1), spatial))
+
+
+def _finish(view: OpView, value: te.Tensor, bias: te.Tensor | None, lead: int) -> list[te.Tensor]:
+    """Add the bias along axis ``lead`` (the channel) and round to the output's dtype."""
+    from tvm import te
+
+    out = view.outputs[0]
+    acc = accumulator(out.dtype)
+    if bias is not None:
+        plain = value
+        value = te.compute(out.shape, lambda *i: plain(*i) + bias(i[lead]).astype(acc), name="biased")
+    return [finish(value, acc, out.dtype)]
+
+
+def _conv(view: OpView, tensors: Tensors) -> list[te.Tensor]:
+    x, weight = tensors["input"], tensors["weight"]
+    out = view.outputs[0]
+    acc = accumulator(out.dtype)
+    window = _window(view)
+    spatial = len(window.kernel)
+    lead = len(out.shape) - spatial - 1
+    sides = _padding(view, window)
+    padded = pad(x, [b for b, _ in sides], [a for _, a in sides], 0, out.dtype)
+    groups = view.attrs.get("groups", 1)
+    per_group_in = view.operands["weight"].shape[1]
+    per_group_out = out.shape[lead] // groups
+
+    def term(index: tuple[Any, ...], ks: tuple[Any, ...]) -> Any:
+        channel, where = index[lead], index[lead + 1 :]
+        source = ks[0] if groups == 1 else channel // per_group_out * per_group_in + ks[0]
+        value = padded(*index[:lead], source, *window.at(where, ks[1:]))
+        return value.astype(acc) * weight(channel, *ks).astype(acc)
+
+    total = fold_terms("sum", out.shape, (per_group_in, *window.kernel), term, acc, "conv", "conv")
+    return _finish(view, total, tensors.get("bias"), lead)
+
+
+def _conv_transpose(view: OpView, tensors: Tensors) -> list[te.Tensor]:
+    """Each output gathers what it receives, so that nothing is written twice.
+
+    Output o gets input i through kernel element k where ``o + padding == i * stride + k * dilation``. Written
+    as ``o + padding == q * stride + r``, each phase r is an ordinary convolution over q: with dilation 1 its
+    elements are ``k = r + stride * j`` at ``i = q - j``; otherwise every k at ``i = q + (r - k * dilation) /
+    stride`` where that divides. The phases are computed apart and interleaved at the end.
+    """
+    from tvm import te, tirx
+
+    x, weight = tensors["input"], tensors["weight"]
+    out = view.outputs[0]
+    acc = accumulator(out.dtype)
+    window = _window(view)
+    spatial = len(window.kernel)
+    lead = len(out.shape) - spatial - 1
+    padding = per_axis(view.attrs.get("padding", 0), spatial)
+    inner = view.operands["input"].shape[lead + 1 :]
+    groups = view.attrs.get("groups", 1)
+    per_group_in = view.operands["input"].shape[lead] // groups
+    per_group_out = view.operands["weight"].shape[1]
+    quotients = [-(-(o + p) // s) for o, p, s in zip(out.shape[lead + 1 :], padding, window.stride, strict=True)]
+    steps = [
+        -(-k // s) if d == 1 else k
+        for k, s, d in zip(window.kernel, window.stride, window.dilation, strict=True)
+    ]
+
+    def term(index: tuple[Any, ...], ks: tuple[Any, ...]) -> Any:
+        channel = index[lead]
+        source, column = ks[0], channel
+        if groups > 1:
+            source = channel // per_group_out * per_group_in + ks[0]
+            column = channel % per_group_out
+        phases, places = index[lead + 1 : lead + 1 + spatial], index[lead + 1 + spatial :]
+        taps, where, guards = _matching(phases, places, ks[1:], inner, window)
+        value = x(*index[:lead], source, *where).astype(acc) * weight(source, column, *taps).astype(acc)
+        return tirx.if_then_else(tirx.all(*guards), value, tirx.const(0, acc))
+
+    shape = (*out.shape[: lead + 1], *window.stride, *quotients)
+    phased = fold_terms("sum", shape, (per_group_in, *steps), term, acc, "phases")
+
+    def interleaved(*index: Any) -> Any:
+        where = [i + p for i, p in zip(index[lead + 1 :], padding, strict=True)]
+        phases = [w % s for w, s in zip(where, window.stride, strict=True)]
+        return phased(*index[: lead + 1], *phases, *(w // s for w, s in zip(where, window.stride, strict=True)))
+
+    total = te.compute(out.shape, interleaved, name="conv_transpose")
+    return _finish(view, total, tensors.get("bias"), lead)
+
+
+def _matching(
+    phases: Sequence[Any], places: Sequence[Any], steps: Sequence[Any], inner: Sequence[int], window: Window
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """(kernel elements, input positions, conditions under which both exist) of a transposed convolution."""
+    taps, where, guards = [], [], []
+    axes = zip(phases, places, steps, inner, window.kernel, window.stride, window.dilation, strict=True)
+    for r, q, j, n, k, s, d in axes:
+        if d == 1:
+            tap, position = r + s * j, q - j
+            if k % s:
+                guards.append(tap < k)
+        else:
+            tap, position = j, q + (r - j * d) // s
+            if s > 1:
+                guards.append((r - j * d) % s == 0)
+        taps.append(tap)
+        where.append(position)
+        guards += [position >= 0, position < n]
+    return taps, where, guards
+
+
+def _refuse(view: OpView) -> str | None:
+    reason = refuse_dtypes(*FLOATS, *INTEGERS)(view)
+    if reason:
+        return reason
+    padding = view.attrs.get("padding", 0)
+    if isinstance(padding, str) and padding not in ("same", "valid"):
+        return f"padding={padding!r} is neither 'same' nor 'valid'"
+    return None
+
+
+def _cost(view: OpView) -> Cost:
+    """Two operations per product and per output element one for the bias; operands moved once each.
+
+    A transposed convolution multiplies each *input* element by the kernel.
+    """
+    weight, out = view.operands["weight"], view.outputs[0]
+    driver = view.operands["input"] if "output_padding" in view.attrs else out
+    flops = 2.0 * driver.numel * weight.shape[1] * prod(weight.shape[2:])
+    flops += out.numel if "bias" in view.operands else 0
+    return Cost(flops, float(sum(t.nbytes for t in view.operands.values()) + out.nbytes))
+
+
+def _entry(name: str, spatial: int, transposed: bool) -> OpEntry:
+    ones, zeros = (1,) * spatial, (0,) * spatial
+    attrs: dict[str, Any] = {"stride": ones, "padding": zeros, "dilation": ones, "groups": 1}
+    if transposed:
+        attrs["output_padding"] = zeros
+    return OpEntry(
+        name,
+        ("input", "weight", "bias?"),
+        aten(name),
+        attrs=attrs,
+        traits=frozenset({Trait.CONTRACTION}),
+        te=Te(_conv_transpose if transposed else _conv, _refuse),
+        cost=_cost,
+    )
+
+
+ENTRIES: tuple[OpEntry, ...] = (
+    *(_entry(f"conv{n}d", n, False) for n in (1, 2, 3)),
+    *(_entry(f"conv_transpose{n}d", n, True) for n in (1, 2, 3)),
+)
