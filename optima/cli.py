@@ -118,6 +118,14 @@ def template(
     console.print(f"{map_path}: {len(ops)} ops on {ref}", markup=False)
 
 
+@app.command()
+def support() -> None:
+    """Print the support matrix of docs/support.md."""
+    from optima.ops.support import support_table
+
+    typer.echo(support_table(), nl=False)
+
+
 def main() -> None:
     """The console script: an OptimaError becomes its text and exit status 1."""
     try:

@@ -1,0 +1,86 @@
+"""``kill -9`` at random moments of ``optimize``: the old folder or the new one is there, whole, and the cache is sound."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from optima.artifact.reader import read_model
+
+ROOT = Path(__file__).resolve().parent.parent
+KILLS = 50
+
+#: A warm parent forks one child per line of input; the child compiles over and over, changing the map each time, and
+#: every third time from an empty cache, until it is killed. The parent prints the child's process id.
+PROGRAM = """
+import json, os, shutil, sys
+from pathlib import Path
+from devices import DeviceEnum
+from examples.models import MODELS
+from optima.manager import Manager
+from torch2nx.converter import Torch2GraphConverter
+
+folder = Path(sys.argv[1])
+module, samples = MODELS["two_in_two_out"]()
+graph = Torch2GraphConverter().convert(model=module, fake_torch_data=list(samples), gpu=False)
+ops = [n for n, d in graph.nodes(data="data") if d["kind"] == "OpNode"]
+
+def compile_once(turn):
+    path = folder / f"map{turn % 2}.json"
+    path.write_text(json.dumps({n: f"X64:{i % (turn % 2 + 1)}" for i, n in enumerate(ops)}))
+    Manager().optimize("Model", [DeviceEnum.DEVICE_KIND_X64], graph, folder / "out", path, progress=False)
+
+compile_once(0)
+print("ready", flush=True)
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        turn = 1
+        while True:
+            if turn % 3 == 0:
+                shutil.rmtree(folder / "cache", ignore_errors=True)
+            compile_once(turn)
+            turn += 1
+    print(child, flush=True)
+    os.waitpid(child, 0)
+"""
+
+
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPTIMA_CACHE_DIR": str(tmp_path / "cache")}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(tmp_path)],
+        env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert parent.stdin is not None and parent.stdout is not None
+    rng = random.Random(0)
+    seen = set()
+    try:
+        assert parent.stdout.readline().strip() == "ready"
+        for _ in range(KILLS):
+            parent.stdin.write("go\n")
+            parent.stdin.flush()
+            child = int(parent.stdout.readline())
+            time.sleep(rng.uniform(0.0, 0.9))
+            os.kill(child, signal.SIGKILL)
+            artifact = read_model(tmp_path / "out" / "Model")
+            for index in range(len(artifact.meta.subgraphs)):
+                artifact.subgraph_view(index)
+            seen.add(len(artifact.meta.subgraphs))
+    finally:
+        parent.stdin.close()
+        parent.wait(timeout=60)
+    assert seen == {1, 2} or len(seen) > 1, f"only one version was ever seen: {seen}"
+    leftovers = [p.name for p in (tmp_path / "out").iterdir() if p.name != "Model" and not p.name.endswith(".lock")]
+    final = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(tmp_path)],
+        env=environment, input="", capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert final.returncode == 0, final.stderr
+    after = [p.name for p in (tmp_path / "out").iterdir() if p.name != "Model" and not p.name.endswith(".lock")]
+    assert not after, f"left behind: {leftovers}, and then {after}"
