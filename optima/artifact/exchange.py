@@ -42,8 +42,8 @@ def exchange(one: Path, other: Path) -> bool:
 
 
 def replace_in_two_steps(new: Path, folder: Path, aside: Path) -> None:
-    """``folder`` goes to ``aside``, ``new`` to ``folder``. Between the two nothing is at ``folder``: a process
-    killed there leaves the old one whole at ``aside``, from where the next writer puts it back."""
+    """``folder`` goes to ``aside``, ``new`` to ``folder``. Between the two nothing is at ``folder``: a
+    process killed there leaves the old one whole at ``aside``, from where the next writer puts it back."""
     os.rename(folder, aside)
     try:
         os.rename(new, folder)

@@ -36,9 +36,9 @@ def write_model(
     """Write ``model.meta`` (its ``files`` are filled in here), ``files`` by their path, and ``report.json``.
 
     ``target`` comes from ``check_target`` and is checked again. A folder of Optima's that is there is
-    replaced whole. Returns the model folder. Raises OutputFolderError, with what was there untouched, when the place
-    cannot take it (disk full, no permission, something else there by now) and TargetBusyError when another
-    process writes it and ``wait`` is False.
+    replaced whole. Returns the model folder. Raises OutputFolderError, with what was there untouched, when
+    the place cannot take it (disk full, no permission, something else there by now), and TargetBusyError
+    when another process writes it and ``wait`` is False.
     """
     contents = _contents(meta, files)
     size = sum(map(len, contents.values()))
