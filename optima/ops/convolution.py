@@ -89,7 +89,9 @@ def _conv_transpose(view: OpView, tensors: Tensors) -> list[te.Tensor]:
     groups = view.attrs.get("groups", 1)
     per_group_in = view.operands["input"].shape[lead] // groups
     per_group_out = view.operands["weight"].shape[1]
-    quotients = [-(-(o + p) // s) for o, p, s in zip(out.shape[lead + 1 :], padding, window.stride, strict=True)]
+    quotients = [
+        -(-(o + p) // s) for o, p, s in zip(out.shape[lead + 1 :], padding, window.stride, strict=True)
+    ]
     steps = [
         -(-k // s) if d == 1 else k
         for k, s, d in zip(window.kernel, window.stride, window.dilation, strict=True)
@@ -112,7 +114,9 @@ def _conv_transpose(view: OpView, tensors: Tensors) -> list[te.Tensor]:
     def interleaved(*index: Any) -> Any:
         where = [i + p for i, p in zip(index[lead + 1 :], padding, strict=True)]
         phases = [w % s for w, s in zip(where, window.stride, strict=True)]
-        return phased(*index[: lead + 1], *phases, *(w // s for w, s in zip(where, window.stride, strict=True)))
+        return phased(
+            *index[: lead + 1], *phases, *(w // s for w, s in zip(where, window.stride, strict=True))
+        )
 
     total = te.compute(out.shape, interleaved, name="conv_transpose")
     return _finish(view, total, tensors.get("bias"), lead)

@@ -38,7 +38,9 @@ def convert(value: Expr, source: str, target: str) -> Expr:
         from tvm import tirx
 
         wide = accumulator(source)
-        return value.astype(wide) != tirx.const(0, wide)
+        value = value.astype(wide)
+        # TVM's != is false for NaN; torch's bool(nan) is true.
+        return tirx.any(value != tirx.const(0, wide), is_nan(value, wide))
     return value.astype(accumulator(source)).astype(target)
 
 

@@ -38,9 +38,7 @@ class Window:
 
     def at(self, out: Sequence[Any], k: Sequence[Any]) -> tuple[Any, ...]:
         """Where element ``k`` of the window of output ``out`` lies in the padded input."""
-        return tuple(
-            o * s + i * d for o, i, s, d in zip(out, k, self.stride, self.dilation, strict=True)
-        )
+        return tuple(o * s + i * d for o, i, s, d in zip(out, k, self.stride, self.dilation, strict=True))
 
     def reach(self, out: Sequence[int]) -> list[int]:
         """How many padded input elements per axis the windows of ``out`` outputs span."""
