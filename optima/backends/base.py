@@ -144,6 +144,9 @@ class Invocation(Protocol):
     def trace(self) -> dict[str, np.ndarray[Any, Any]]:
         """Run step by step; every tensor (by graph name, logical form) that exists between steps."""
 
+    def timings(self) -> Sequence[tuple[str, float]]:
+        """(kernel, microseconds) for each call of the last ``run``, in order; () where a backend has none."""
+
 
 class Executable(Protocol):
     """The run half: a loaded subgraph, shared by all requests."""

@@ -7,12 +7,13 @@ in docs/kernel_abi.md. Importing this package does not load the library: the fir
 from optima.native.arrays import ALIGNMENT, aligned_copy, aligned_empty, is_aligned
 from optima.native.cores import available_cores
 from optima.native.errors import KernelFailed, KernelRefused, NativeLibraryMissing
-from optima.native.kernel import KERNEL_SYMBOL_PREFIX, Kernel
+from optima.native.kernel import KERNEL_ABI, KERNEL_SYMBOL_PREFIX, Kernel
 from optima.native.pool import Pool
 from optima.native.program import Call, Operand, Program
 
 __all__ = [
     "ALIGNMENT",
+    "KERNEL_ABI",
     "KERNEL_SYMBOL_PREFIX",
     "Call",
     "Kernel",

@@ -7,6 +7,8 @@ from typing import Any
 from optima.native.errors import KernelRefused
 from optima.native.library import last_error, library
 
+#: the calling convention that this library hosts (docs/kernel_abi.md)
+KERNEL_ABI = 1
 #: a kernel ``k`` exports the C symbol ``__tvm_ffi_k`` (kernel ABI version 1)
 KERNEL_SYMBOL_PREFIX = "__tvm_ffi_"
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from optima.graph import TensorType, numpy_dtype
+
+Dtype = Literal[
+    "float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64",
+]  # fmt: skip
 
 
 class _Strict(BaseModel):
@@ -20,11 +27,21 @@ class BufferMeta(_Strict):
 
     name: str
     shape: tuple[int, ...]
-    dtype: str
+    dtype: Dtype
     kind: Literal["border", "constant", "scratch", "alias"]
     offset: int = 0
     key: str = ""
     alias_of: str = ""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the stored form."""
+        return TensorType(self.shape, self.dtype).nbytes
+
+    @property
+    def numpy_dtype(self) -> np.dtype[Any]:
+        """How numpy stores it; bfloat16 as uint16 bits."""
+        return numpy_dtype(self.dtype)
 
 
 class ConstantMeta(_Strict):
@@ -70,4 +87,4 @@ class LlvmSubgraph(_Strict):
     constants: tuple[ConstantMeta, ...]
     kernels: tuple[KernelMeta, ...]
     calls: tuple[CallMeta, ...]
-    arena_bytes: int
+    arena_bytes: int = Field(ge=0)

@@ -45,7 +45,11 @@ class ReferenceBackend:
         )
         return SubgraphArtifact(
             files={"graph.txt": subgraph.dump().encode()},
-            meta={"inputs": list(subgraph.inputs), "outputs": list(subgraph.outputs)},
+            meta={
+                "inputs": list(subgraph.inputs),
+                "outputs": list(subgraph.outputs),
+                "constants": [{"name": c.name, "key": c.key} for c in constants],
+            },
             constants=constants,
             produced_by={"optima": "reference"},
             executed_on="torch",

@@ -1,0 +1,123 @@
+"""Whether a subgraph's memory plan holds together: checked at load, so that no call can leave its buffers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from devices import Problem, UserError
+from optima.backends.base import SubgraphView
+from optima.backends.llvm.meta import BufferMeta, LlvmSubgraph
+from optima.native import ALIGNMENT, KERNEL_ABI, is_aligned
+
+Array = np.ndarray[Any, Any]
+FORMAT_VERSION = 1
+
+
+class BadSubgraph(UserError):
+    """A ``<subgraph>.meta`` of the LLVM backend that is not as ``link`` wrote it.
+
+    Example: a meta edited by hand so that a buffer lies outside the arena. Fix: compile the model again.
+    """
+
+
+def bound(buffer: BufferMeta, array: Array | None) -> bool:
+    """Whether ``array`` can stand for ``buffer``: there, of its shape and dtype, dense and aligned."""
+    return (
+        array is not None
+        and array.shape == buffer.shape
+        and array.dtype == buffer.numpy_dtype
+        and is_aligned(array)
+    )
+
+
+def alias_roots(meta: LlvmSubgraph) -> dict[str, str]:
+    """Buffer name -> the buffer whose memory it uses: itself, or the end of its chain of aliases.
+
+    A chain that leads round in a circle ends at one of its own aliases.
+    """
+    owners = {b.name: b.alias_of for b in meta.buffers if b.kind == "alias"}
+    roots: dict[str, str] = {}
+    for buffer in meta.buffers:
+        name, passed = buffer.name, {buffer.name}
+        while name in owners and owners[name] not in passed:
+            name = roots.get(owners[name], owners[name])
+            passed.add(name)
+        roots[buffer.name] = name
+    return roots
+
+
+def problems_of(meta: LlvmSubgraph, view: SubgraphView) -> list[Problem]:
+    """Everything about ``meta`` that would make a call read or write outside its buffers."""
+    versions = [*_versions(meta)]
+    if versions:
+        return versions
+    names = [*_repeated(meta), *_unknown_names(meta, view)]
+    if names:
+        return names
+    placed = [p for b in meta.buffers for p in _place_problems(b, meta, view)]
+    return [*placed, *_alias_problems(meta)]
+
+
+def _versions(meta: LlvmSubgraph) -> Iterator[Problem]:
+    if meta.format_version != FORMAT_VERSION:
+        yield Problem("format_version", f"is {meta.format_version}; this Optima reads {FORMAT_VERSION}")
+    if meta.kernel_abi != KERNEL_ABI:
+        yield Problem("kernel_abi", f"is {meta.kernel_abi}; this Optima calls kernels of ABI {KERNEL_ABI}")
+
+
+def _repeated(meta: LlvmSubgraph) -> Iterator[Problem]:
+    named = {"buffer": [b.name for b in meta.buffers], "kernel": [k.name for k in meta.kernels]}
+    for what, names in named.items():
+        for name, times in Counter(names).items():
+            if times > 1:
+                yield Problem(name, f"{times} {what}s have this name")
+
+
+def _unknown_names(meta: LlvmSubgraph, view: SubgraphView) -> Iterator[Problem]:
+    buffers = {b.name: b for b in meta.buffers}
+    kernels = {k.name for k in meta.kernels}
+    for kernel in meta.kernels:
+        if kernel.file not in view.files:
+            yield Problem(kernel.name, f"its file {kernel.file} is not in the folder")
+    for name in (*meta.inputs, *meta.outputs):
+        if name not in buffers or buffers[name].kind != "border":
+            yield Problem(name, "is an input or output without a border buffer")
+    for i, call in enumerate(meta.calls):
+        if call.kernel not in kernels:
+            yield Problem(f"call {i}", f"there is no kernel {call.kernel}")
+        for name in (*call.args, *(b for b, _ in call.results.values())):
+            if name not in buffers:
+                yield Problem(f"call {i}", f"there is no buffer {name}")
+        for name, (buffer, block) in call.results.items():
+            shape = buffers[buffer].shape if buffer in buffers else ()
+            if block and (len(shape) < 3 or shape[-1] != block):
+                yield Problem(name, f"{buffer} is not blocked by {block}")
+    for out, source in meta.copies:
+        sizes = [buffers[n].nbytes for n in (out, source) if n in buffers]
+        if len(sizes) != 2 or sizes[0] != sizes[1] or buffers[out].dtype != buffers[source].dtype:
+            yield Problem(out, f"cannot be a copy of {source}")
+
+
+def _place_problems(buffer: BufferMeta, meta: LlvmSubgraph, view: SubgraphView) -> Iterator[Problem]:
+    if any(extent < 0 for extent in buffer.shape):
+        yield Problem(buffer.name, f"has a negative extent in {list(buffer.shape)}")
+    elif buffer.kind == "scratch":
+        inside = buffer.offset >= 0 and buffer.offset + buffer.nbytes <= meta.arena_bytes
+        if buffer.offset % ALIGNMENT or not inside:
+            yield Problem(buffer.name, f"byte {buffer.offset} is no place in {meta.arena_bytes} bytes of arena")
+    elif buffer.kind == "constant" and not bound(buffer, view.constants.get(buffer.name)):
+        yield Problem(buffer.name, f"there is no aligned constant {buffer.dtype}{list(buffer.shape)}")
+
+
+def _alias_problems(meta: LlvmSubgraph) -> Iterator[Problem]:
+    buffers = {b.name: b for b in meta.buffers}
+    for name, root in alias_roots(meta).items():
+        buffer, owner = buffers[name], buffers.get(root)
+        if owner is None or owner.kind == "alias":
+            yield Problem(name, f"is an alias of {buffer.alias_of!r}, which has no memory")
+        elif (owner.nbytes, owner.dtype) != (buffer.nbytes, buffer.dtype):
+            yield Problem(name, f"has another size or dtype than {root}, whose bytes it is")
