@@ -1,0 +1,94 @@
+"""Compile one kernel: group text -> TensorIR -> LLVM object -> a small shared library, the same bytes every time."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from devices import UserError
+from optima.graph import Graph
+from optima.kernels.target import CpuTarget
+
+#: seconds that a link of one object may take before it is taken for hung
+_LINK_TIMEOUT_S = 120
+
+#: no start files, build id, or symbol table: nothing of the building machine is left in the bytes
+_LINK_FLAGS = ("-shared", "-nostartfiles", "-Wl,--build-id=none", "-Wl,--as-needed", "-s")
+
+
+class LinkError(UserError):
+    """A kernel's object file could not be made into a shared library.
+
+    Example: a machine without a C compiler. Fix: install one (``apt install gcc``), or name it in ``CC``.
+    """
+
+
+def compile_kernel(payload: Mapping[str, Any]) -> bytes:
+    """The ``.so`` of one kernel, as a job: ``{"name": ..., "group": Graph.dump() text, "target": CpuTarget dict}``.
+
+    It exports ``__tvm_ffi_<name>``. Pure: the bytes depend on the payload and the toolchain only. Raises LinkError.
+    """
+    _keep_torch_out()
+    target = CpuTarget.from_dict(payload["target"])
+    return link(object_code(Graph.parse(payload["group"]), target, payload["name"]))
+
+
+def object_code(group: Graph, target: CpuTarget, name: str) -> bytes:
+    """The relocatable object that LLVM makes of a group."""
+    import tvm
+
+    from optima.kernels.lower import lower
+
+    built = tvm.compile(lower(group, target, name), target.tvm_target())
+    with tempfile.TemporaryDirectory(prefix="optima-") as folder:
+        file = Path(folder) / "kernel.o"
+        built.mod.write_to_file(str(file))
+        return file.read_bytes()
+
+
+def link(code: bytes) -> bytes:
+    """A shared library of one object. Raises LinkError with the command and what the linker said."""
+    compiler = _compiler()
+    with tempfile.TemporaryDirectory(prefix="optima-") as folder:
+        (Path(folder) / "kernel.o").write_bytes(code)
+        # Relative names in a fresh folder: no path can reach the output.
+        command = [compiler, *_LINK_FLAGS, "-o", "kernel.so", "kernel.o", "-lm"]
+        try:
+            done = subprocess.run(
+                command, cwd=folder, capture_output=True, text=True, timeout=_LINK_TIMEOUT_S, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise LinkError(f"the link did not run: {error}", hint=_repeat(command)) from error
+        if done.returncode != 0:
+            raise LinkError(
+                f"the link failed with status {done.returncode}:\n{done.stderr.strip()}", hint=_repeat(command)
+            )
+        return (Path(folder) / "kernel.so").read_bytes()
+
+
+def _repeat(command: list[str]) -> str:
+    return f"the command was: {' '.join(command)}"
+
+
+def _compiler() -> str:
+    named = os.environ.get("CC", "")
+    for candidate in (named,) if named else ("cc", "gcc", "clang"):
+        found = shutil.which(candidate)
+        if found:
+            return found
+    raise LinkError(
+        f"no C compiler found ({named or 'cc, gcc, clang'})",
+        hint="install one (apt install gcc), or name it in the environment variable CC",
+    )
+
+
+def _keep_torch_out() -> None:
+    """Importing TVM imports torch wherever it is installed, a second that no compile needs."""
+    if "torch" not in sys.modules and "tvm" not in sys.modules:
+        sys.modules["torch"] = None  # type: ignore[assignment]

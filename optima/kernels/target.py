@@ -1,0 +1,154 @@
+"""The CPU that kernels are compiled for, resolved to a feature list before anything is compiled."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from devices import UserError
+from devices.cpu_features import host_features, known_features
+
+#: the machine names of the two Linux families and the triple that LLVM is given for them
+_TRIPLES = {"x86_64": "x86_64-linux-gnu", "aarch64": "aarch64-linux-gnu"}
+
+
+class UnknownCpu(UserError):
+    """A CPU name that LLVM does not have for the architecture.
+
+    Example: ``target_cpu="x86-64-v33"``. Fix: one of the names in the hint, such as ``"x86-64-v3"``.
+    """
+
+
+@dataclass(frozen=True)
+class CpuTarget:
+    """A resolved CPU: what schedules and code generation may use, and all that a cache key needs.
+
+    ``features``: LLVM's names of the instruction-set features that code may use, sorted; never tuning flags.
+    ``vector_bits``, ``vector_registers``: the widest vector unit. ``threads``: cores to schedule for.
+    """
+
+    triple: str
+    cpu: str
+    features: tuple[str, ...]
+    vector_bits: int
+    vector_registers: int
+    threads: int
+
+    @property
+    def lanes(self) -> int:
+        """float32 elements in one vector."""
+        return self.vector_bits // 32
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form; ``from_dict`` reads it back."""
+        return {
+            "triple": self.triple,
+            "cpu": self.cpu,
+            "features": list(self.features),
+            "vector_bits": self.vector_bits,
+            "vector_registers": self.vector_registers,
+            "threads": self.threads,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CpuTarget:
+        """The target that ``to_dict`` gave."""
+        return cls(**{**data, "features": tuple(data["features"])})
+
+    def tvm_target(self) -> Any:
+        """This CPU as a ``tvm.target.Target``. Every known feature is switched on or off explicitly.
+
+        A virtual machine masks features that its CPU model has by name, so the name alone would let LLVM emit
+        instructions that trap. ``-prefer-256-bit``: LLVM would otherwise split every 512-bit vector in two.
+        """
+        import tvm
+
+        return tvm.target.Target(
+            {
+                "kind": "llvm",
+                "mtriple": self.triple,
+                "mcpu": self.cpu,
+                "mattr": _attributes(self.triple, self.features),
+                "num-cores": self.threads,
+            }
+        )
+
+
+def _attributes(triple: str, features: tuple[str, ...]) -> list[str]:
+    known = known_features(triple.split("-")[0])
+    signs = [f"-{name}" for name in sorted(known) if name not in features]
+    signs += [f"+{name}" for name in features]
+    return [*signs, "-prefer-256-bit"] if triple.startswith("x86_64") else signs
+
+
+def resolve(target_cpu: str = "", *, threads: int = 0, triple: str = "") -> CpuTarget:
+    """The target for an LLVM CPU name, or for the compiling machine where ``target_cpu`` is "".
+
+    ``threads`` 0 means as many cores as this process may use. Raises UnknownCpu with near matches.
+    """
+    machine = platform.machine()
+    triple = triple or _TRIPLES.get(machine, f"{machine}-linux-gnu")
+    architecture = triple.split("-")[0]
+    if target_cpu == "":
+        cpu = _system_cpu()
+        features = tuple(sorted(host_features())) or _model_features(triple, cpu)
+    else:
+        names = _cpu_names(triple)
+        if target_cpu not in names:
+            raise UnknownCpu(
+                f"LLVM knows no {architecture} CPU named {target_cpu!r}", hint=_hint(target_cpu, names)
+            )
+        cpu = target_cpu
+        features = _model_features(triple, cpu)
+    bits, registers = _vectors(architecture, features)
+    return CpuTarget(triple, cpu, features, bits, registers, threads or len(os.sched_getaffinity(0)))
+
+
+def _hint(wanted: str, names: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(wanted, names, n=4)
+    return f"did you mean {' or '.join(map(repr, near))}?" if near else f"use one of {', '.join(names)}"
+
+
+def _vectors(architecture: str, features: tuple[str, ...]) -> tuple[int, int]:
+    """(bits, registers) of the widest float vectors: zmm, ymm, xmm or NEON."""
+    have = set(features)
+    if architecture == "aarch64":
+        return 128, 32
+    if {"avx512f", "avx512vl", "avx512dq", "avx512bw"} <= have:
+        return 512, 32
+    return (256, 16) if {"avx2", "fma"} <= have else (128, 16)
+
+
+@cache
+def _system_cpu() -> str:
+    from tvm.target import codegen
+
+    return str(codegen.llvm_get_system_cpu())
+
+
+def _plain(triple: str, cpu: str) -> Any:
+    import tvm
+
+    return tvm.target.Target({"kind": "llvm", "mtriple": triple, "mcpu": cpu})
+
+
+@cache
+def _cpu_names(triple: str) -> tuple[str, ...]:
+    import tvm
+    from tvm.target import codegen
+
+    bare = tvm.target.Target({"kind": "llvm", "mtriple": triple})
+    return tuple(str(name) for name in codegen.llvm_get_cpu_archlist(bare))
+
+
+@cache
+def _model_features(triple: str, cpu: str) -> tuple[str, ...]:
+    from tvm.target import codegen
+
+    known = known_features(triple.split("-")[0])
+    return tuple(sorted(known.keys() & {str(f) for f in codegen.llvm_get_cpu_features(_plain(triple, cpu))}))
