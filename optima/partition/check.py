@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from devices import InternalError, Problem
 from optima.graph import Graph, Op
@@ -12,15 +12,14 @@ from optima.graph import Graph, Op
 def execution_order(graph: Graph, parts: Sequence[Sequence[Op]]) -> list[int]:
     """Check ``parts`` and return their numbers in an order in which they can run, lowest part number first.
 
-    Raises InternalError if an op is in no part or in two, if a part mixes device lists or is empty, or if parts
-    wait for each other; the error then shows the circle, tensor by tensor.
+    Raises InternalError if an op is in no part or in two, if a part mixes device lists or is empty, or if
+    parts wait for each other; the error then shows the circle, tensor by tensor.
     """
     part_of = _check_cover(graph, parts)
-    crossings = _crossings(graph, part_of)
     waiting = [0] * len(parts)
-    readers: list[dict[int, None]] = [{} for _ in parts]
-    for source, target in crossings:
-        readers[source][target] = None
+    readers: list[list[int]] = [[] for _ in parts]
+    for source, target in _crossings(graph, part_of, len(parts)):
+        readers[source].append(target)
         waiting[target] += 1
     ready = [i for i, count in enumerate(waiting) if not count]
     order: list[int] = []
@@ -34,7 +33,7 @@ def execution_order(graph: Graph, parts: Sequence[Sequence[Op]]) -> list[int]:
     if len(order) < len(parts):
         raise InternalError(
             "the split is cyclic: these subgraphs wait for each other",
-            problems=_circle(parts, crossings, {i for i, count in enumerate(waiting) if count}),
+            problems=_circle(graph, parts, part_of, {i for i, count in enumerate(waiting) if count}),
         )
     return order
 
@@ -49,7 +48,8 @@ def _check_cover(graph: Graph, parts: Sequence[Sequence[Op]]) -> dict[str, int]:
             if op.name in part_of:
                 problems.append(op.problem(f"is in part {part_of[op.name]} and in part {i}"))
             if op.devices != part[0].devices:
-                problems.append(op.problem(f"is on {_text(op)}, but {part[0].name} in its part on {_text(part[0])}"))
+                first = f"{part[0].name} in its part is on {_text(part[0])}"
+                problems.append(op.problem(f"is on {_text(op)}, but {first}"))
             part_of[op.name] = i
     problems += [op.problem("is in no part") for op in graph.ops if op.name not in part_of]
     if problems:
@@ -57,45 +57,40 @@ def _check_cover(graph: Graph, parts: Sequence[Sequence[Op]]) -> dict[str, int]:
     return part_of
 
 
-def _crossings(graph: Graph, part_of: dict[str, int]) -> dict[tuple[int, int], tuple[str, Op, Op]]:
-    """(source part, target part) -> one tensor that crosses, with its producer and its reader."""
-    made_by = {out: op for op in graph.ops for out in op.outputs}
-    found: dict[tuple[int, int], tuple[str, Op, Op]] = {}
+def _crossings(graph: Graph, part_of: dict[str, int], parts: int) -> Iterator[tuple[int, int]]:
+    """Each (source part, target part) between which a tensor crosses, once."""
+    part_made_by = {out: part_of[op.name] for op in graph.ops for out in op.outputs}
+    seen: set[int] = set()
     for reader in graph.ops:
         target = part_of[reader.name]
         for tensor in reader.inputs:
-            maker = made_by.get(tensor)
-            if maker is not None and part_of[maker.name] != target:
-                found.setdefault((part_of[maker.name], target), (tensor, maker, reader))
-    return found
+            source = part_made_by.get(tensor, target)
+            if source != target and source * parts + target not in seen:
+                seen.add(source * parts + target)
+                yield source, target
 
 
 def _circle(
-    parts: Sequence[Sequence[Op]], crossings: dict[tuple[int, int], tuple[str, Op, Op]], stuck: set[int]
+    graph: Graph, parts: Sequence[Sequence[Op]], part_of: dict[str, int], stuck: set[int]
 ) -> list[Problem]:
     """One circle among the parts that never became ready, as rows in the order of the data."""
-    source_of: dict[int, int] = {}
-    for source, target in sorted(crossings):
-        if source in stuck and target in stuck:
-            source_of.setdefault(target, source)
-    walk: dict[int, None] = {}
+    made_by = {out: op for op in graph.ops for out in op.outputs}
+    wait: dict[int, tuple[int, Problem]] = {}  # part -> a part that it waits for, and for which tensor
+    for reader in graph.ops:
+        target = part_of[reader.name]
+        for tensor in reader.inputs:
+            source = part_of[made_by[tensor].name] if tensor in made_by else target
+            if source != target and {source, target} <= stuck:
+                here, there = (f"in part {i} on {_text(parts[i][0])}" for i in (source, target))
+                row = Problem(tensor, f"from {made_by[tensor].name} {here} to {reader.name} {there}")
+                wait.setdefault(target, (source, row))
+    walk: dict[int, Problem] = {}
     i = min(stuck)
     while i not in walk:  # each stuck part waits for another stuck part, so the walk back must close
-        walk[i] = None
-        i = source_of[i]
-    trail = list(walk)
-    circle = [i, *reversed(trail[trail.index(i) :])]
-    rows: list[Problem] = []
-    for source, target in zip(circle, circle[1:], strict=False):
-        tensor, maker, reader = crossings[source, target]
-        rows.append(
-            Problem(
-                tensor,
-                f"from {maker.name} in part {source} on {_text(parts[source][0])} "
-                f"to {reader.name} in part {target} on {_text(parts[target][0])}",
-            )
-        )
-    return rows
+        source, walk[i] = wait[i]
+        i = source
+    rows = list(walk.values())
+    return rows[list(walk).index(i) :][::-1]
 
 
 def _text(op: Op) -> str:

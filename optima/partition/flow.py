@@ -2,22 +2,22 @@
 
 Op ``v`` of a ``Flow`` is ``ops[v]``; every list is indexed by that number, and every edge goes from a lower
 number to a higher one. The order is Kahn's topological order that always takes the ready op with the lowest
-number in its name (ops without a number last, by name). Converted graphs are numbered in exported order, so for
-them it is the order of the numbers. It depends on names and edges only, never on how the graph was put together.
+number in its name (ops without a number last, by name). Converted graphs are numbered in exported order, so
+for them it is the order of the numbers. It depends on names and edges only, never on how the graph was put
+together.
 """
 
 from __future__ import annotations
 
 import heapq
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from devices import DeviceRef, InternalError
 from optima.graph import Graph, Op
 
-#: the running number at the end of an op's name; 18 digits always fit a machine word
-_NUMBER = re.compile(r"_([0-9]{1,18})\Z")
+#: the rank of a name without a running number: above every number of up to 18 digits
+_NO_NUMBER = 1 << 62
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +29,8 @@ class Flow:
     """
 
     ops: tuple[Op, ...]
-    preds: list[list[int]]
-    succs: list[list[int]]
+    preds: list[tuple[int, ...]]
+    succs: list[tuple[int, ...]]
     device: list[int]
     device_count: int
 
@@ -49,14 +49,15 @@ class Flow:
 
 
 def _rank(op: Op) -> tuple[int, str]:
-    match = _NUMBER.search(op.name)
-    return (int(match[1]) if match else 1 << 62, op.name)
+    number = op.name.rpartition("_")[2]
+    counts = number.isdigit() and number.isascii() and len(number) < 19
+    return (int(number) if counts else _NO_NUMBER, op.name)
 
 
-def _edges(ops: Sequence[Op]) -> tuple[list[list[int]], list[list[int]]]:
+def _edges(ops: Sequence[Op]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
     made_by = {out: v for v, op in enumerate(ops) for out in op.outputs}
     succs: list[list[int]] = [[] for _ in ops]
-    preds: list[list[int]] = []
+    preds: list[tuple[int, ...]] = []
     for v, op in enumerate(ops):
         sources: list[int] = []
         for name in op.inputs:
@@ -64,11 +65,13 @@ def _edges(ops: Sequence[Op]) -> tuple[list[list[int]], list[list[int]]]:
             if u is not None and (not succs[u] or succs[u][-1] != v):
                 sources.append(u)
                 succs[u].append(v)
-        preds.append(sources)
-    return preds, succs
+        preds.append(tuple(sources))
+    return preds, [tuple(s) for s in succs]
 
 
-def _topological(ranked: Sequence[Op], preds: list[list[int]], succs: list[list[int]]) -> list[int]:
+def _topological(
+    ranked: Sequence[Op], preds: list[tuple[int, ...]], succs: list[tuple[int, ...]]
+) -> list[int]:
     """Kahn's order that always takes the ready op of the lowest rank."""
     waiting = [len(p) for p in preds]
     ready = [v for v, count in enumerate(waiting) if not count]  # ascending, so already a heap

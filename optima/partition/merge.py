@@ -4,17 +4,19 @@ Parts stand in a topological order of the quotient graph (parts as nodes). Two p
 device can be merged if and only if no path from ``a`` to ``b`` passes through a third part; such a path is
 called a *detour*.
 
-**One sweep per device.** Walk the order from left to right with a current group ``g``, and mark each part of
-another device that depends on ``g`` or on a marked part. The next part ``p`` of the device has a detour from
-``g`` if and only if it depends on a marked part. If it has none it joins ``g``; else it starts the next group
-and the marks are forgotten. Afterwards, between the place of ``g`` and the next group, the unmarked parts go
-before ``g`` and the marked ones after it: no unmarked part depends on ``g`` or on a marked one, no member of ``g``
-depends on a marked one, so the new order is topological again, and the merged quotient is acyclic.
+**One sweep per device.** Walk the order from left to right with a current group ``g``, and mark each part
+of another device that depends on ``g`` or on a marked part. The next part ``p`` of the device has a detour
+from ``g`` if and only if it depends on a marked part. If it has none it joins ``g``; else it starts the
+next group and the marks are forgotten. Afterwards, between the place of ``g`` and the next group, the
+unmarked parts go before ``g`` and the marked ones after it: no unmarked part depends on ``g`` or on a
+marked one, no member of ``g`` depends on a marked one, so the new order is topological again, and the
+merged quotient is acyclic.
 
-**Nothing is left to merge.** After the sweep of a device, neighbours ``g_i, g_i+1`` in its chain have a detour, and
-it passes through a part of *another* device, for no part of this one stands between them. Chaining detours
-gives one for every pair ``g_i, g_j``. Sweeps of other devices only contract parts of those devices: a detour keeps
-its ends and still passes through a part of another device. So one sweep per device is enough.
+**Nothing is left to merge.** After the sweep of a device, neighbours ``g_i, g_i+1`` in its chain have a
+detour, and it passes through a part of *another* device, for no part of this one stands between them.
+Chaining detours gives one for every pair ``g_i, g_j``. Sweeps of other devices only contract parts of those
+devices: a detour keeps its ends and still passes through a part of another device. So one sweep per device
+is enough.
 
 **Time** O(P+E) for each device that has two parts or more, P parts and E edges between them: every part is
 looked at once per sweep, whatever the windows.

@@ -1,11 +1,12 @@
 """First cut: Kahn's algorithm by device. Drain one device's ready ops wholly, then switch to another device.
 
-Every acyclic split is a sequence of devices along which the graph can be drained, and draining greedily along
-a sequence never finishes later than any other way to follow it. So the fewest subgraphs equal the length of
-the shortest such sequence: for two devices an alternation, for more a shortest common supersequence of the
-device strings along all paths, which is NP-hard in general (D. Maier, J. ACM 25(2), 1978). The rule used here is
-the critical path (T. C. Hu, Operations Research 9(6), 1961): drain the device that holds the op with the most
-device changes still below it. Exact for two devices, close to the optimum for more (docs/partitioning.md).
+Every acyclic split is a sequence of devices along which the graph can be drained, and draining greedily
+along a sequence never finishes later than any other way to follow it. So the fewest subgraphs equal the
+length of the shortest such sequence: for two devices an alternation, for more a shortest common
+supersequence of the device strings along all paths, which is NP-hard in general (D. Maier, J. ACM 25(2),
+1978). The rule used here is the critical path (T. C. Hu, Operations Research 9(6), 1961): drain the device
+that holds the op with the most device changes still below it. Exact for two devices, close to the optimum
+for more (docs/partitioning.md).
 """
 
 from __future__ import annotations
