@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from random_graphs import graphs
+from tests.graph.random_graphs import graphs
 
+from optima import graph_text
 from optima.graph import Graph, Op, Origin
 from optima.graph_text import dump, parse, structurally_equal
+from optima.ops.entry import REQUIRED, OpEntry
 from torch2nx.errors import GraphError
+
+#: operators of the test's own, so that the text does not change with the real ones
+ENTRIES = {
+    "conv2d": OpEntry("conv2d", ("input", "weight", "bias?"), id, {"padding": [0, 0], "groups": 1}),
+    "split": OpEntry("split", ("self",), id, {"split_size": REQUIRED, "dim": 0}),
+    "cat": OpEntry("cat", ("tensors*",), id, {"dim": 0}),
+    "relu": OpEntry("relu", ("self",), id),
+    "batch_norm": OpEntry(
+        "batch_norm",
+        ("input", "weight?", "bias?", "running_mean?", "running_var?"),
+        id,
+        {"training": REQUIRED, "eps": 1e-5},
+    ),
+    "index": OpEntry("index", ("self", "indices*"), id),
+}
 
 BLOCK = """\
 graph block(%tensor_0: f32[1,64,56,56] arg "x" layout "NHWC") -> (%tensor_3, %b)
@@ -24,6 +42,13 @@ graph block(%tensor_0: f32[1,64,56,56] arg "x" layout "NHWC") -> (%tensor_3, %b)
   %c = cat_5: cat(%a, %b, %a) {dim=-1} : f32[1,32,56,168]
   %d = batch_norm_6: batch_norm(%c, running_mean=%m, running_var=%v) {eps=inf, training=False} : f32[]
 """
+
+
+@pytest.fixture(autouse=True, scope="module")
+def own_operators() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graph_text, "entry_of", ENTRIES.get)
+        yield
 
 
 @given(graphs())
@@ -69,7 +94,7 @@ def test_values_are_taken_from_the_mapping() -> None:
         ("", "line 1: expected 'graph"),
         ("graph g(%a f32[1]) -> ()", "line 1, column 12: expected ':'"),
         ("graph g(%a: f33[1]) -> ()", "expected a type such as f32"),
-        ("graph g() -> ()\n\n  %a = relu_0: relu(%b) : f32[1] extra", "line 3, column 33: expected the end"),
+        ("graph g() -> ()\n\n  %a = relu_0: relu(%b) : f32[1] extra", "line 3, column 34: expected the end"),
         ("graph g() -> ()\n  %a = relu_0: relu(%b", "line 2, column 23: expected ','"),
         ("graph g() -> ()\n  %a = relu_0: relu(%b) {x=q} : f32[1]", "expected a value"),
         ("graph g() -> ()\n  %a = x_0: no_such(%b) : f32[1]", "there is no operator named 'no_such'"),

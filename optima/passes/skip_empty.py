@@ -1,0 +1,63 @@
+"""Take ops that compute no element out of the graph, so that no kernel ever writes a tensor of zero size.
+
+Their outputs become empty parameters. An op that then depends on constants alone (the sum over no element, a
+product with no inner index) is evaluated; a joining op no longer reads its empty members.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from optima.graph import Graph, Op, Tensor, numpy_dtype
+from optima.ops.entry import Trait
+from optima.ops.reference import infer_types
+from optima.ops.registry import entry_of
+from optima.passes.context import PassContext
+from optima.passes.fold_constants import fold_constants
+from optima.recipe import frozen
+from torch2nx.errors import GraphError
+
+
+def skip_empty(graph: Graph, context: PassContext) -> Graph:
+    """The graph without ops whose outputs all have no element. Exact.
+
+    An op of several outputs of which only some are empty stays as it is.
+    """
+    empty = [
+        op for op in graph.ops if op.outputs and all(graph.type_of(n).numel == 0 for n in op.outputs)
+    ]
+    if not empty:
+        return graph
+    names = {op.name for op in empty}
+    made = [_empty_param(graph, n) for op in empty for n in op.outputs]
+    ops = [_without_empty_members(graph, op) for op in graph.ops if op.name not in names]
+    return fold_constants(graph.rebuild(ops, made))[0]
+
+
+def _empty_param(graph: Graph, name: str) -> Tensor:
+    type_ = graph.type_of(name)
+    value = np.empty(type_.shape, numpy_dtype(type_.dtype))
+    return replace(
+        graph.tensors[name], is_param=True, value=value, recipe=frozen("it has no element")
+    )
+
+
+def _without_empty_members(graph: Graph, op: Op) -> Op:
+    """``op`` without the empty members of its list operand, where it gives the same type without them."""
+    entry = entry_of(op.op)
+    if entry is None or not entry.has(Trait.INJECTIVE) or not any(r.endswith("*") for r in entry.operands):
+        return op
+    if any("." not in role for role in op.roles):
+        return op
+    full = [n for n in op.inputs if graph.type_of(n).numel]
+    head = op.roles[0].split(".")[0] if op.roles else ""
+    if not full or len(full) == len(op.inputs) or {r.split(".")[0] for r in op.roles} != {head}:
+        return op
+    fewer = replace(op, inputs=tuple(full), roles=tuple(f"{head}.{i}" for i in range(len(full))))
+    try:
+        types = infer_types(fewer, [graph.type_of(n) for n in full])
+    except GraphError:
+        return op
+    return fewer if types == tuple(graph.type_of(n) for n in op.outputs) else op
