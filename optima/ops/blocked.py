@@ -74,6 +74,24 @@ def _unpack(view: OpView, tensors: Mapping[str, te.Tensor]) -> list[te.Tensor]:
     ]
 
 
+def _prelu_reference(self: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    return torch.where(self > 0, self, weight * self)
+
+
+def _prelu(view: OpView, tensors: Mapping[str, te.Tensor]) -> list[te.Tensor]:
+    from tvm import te, tirx
+
+    x, weight = tensors["self"], tensors["weight"]
+
+    def lane(n: Any, c: Any, h: Any, w: Any, i: Any) -> Any:
+        value = x[n, c, h, w, i]
+        return tirx.Select(value > tirx.const(0, x.dtype), value, weight[c, 0, 0, i] * value)
+
+    return [te.compute(view.outputs[0].shape, lane, name="prelu_blocked")]
+
+
 _MOVE = frozenset({Trait.INJECTIVE})
 
 ENTRIES: tuple[OpEntry, ...] = (
@@ -93,6 +111,15 @@ ENTRIES: tuple[OpEntry, ...] = (
         attrs={"channels": REQUIRED},
         traits=_MOVE,
         te=Te(_unpack),
+        internal=True,
+    ),
+    OpEntry(
+        # weight [Cb, 1, 1, b]: one slope per channel
+        "prelu_blocked",
+        ("self", "weight"),
+        _prelu_reference,
+        traits=frozenset({Trait.ELEMENTWISE}),
+        te=Te(_prelu),
         internal=True,
     ),
     *CONVOLUTIONS,
