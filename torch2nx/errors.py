@@ -32,3 +32,18 @@ class UnsafePickle(GraphError):
 
     Example: a ``.gpickle`` whose bytes call ``os.system``. Fix: do not trust its source; export it again.
     """
+
+
+class ArgumentsError(UserError, TypeError):
+    """Arguments that do not have the structure with which the model was traced.
+
+    Example: ``model.run({"x": [a]})`` for a model traced with ``x={"left": a, "right": b}``.
+    Fix: pass the same nesting, keys and non-tensor values as the samples had.
+    """
+
+
+class PlotError(UserError):
+    """A picture that cannot be drawn: no pygraphviz, no graph yet, or a map of another graph.
+
+    Example: ``converter.plot_network(...)`` before ``convert``. Fix: the hint says what to do first.
+    """

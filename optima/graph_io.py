@@ -1,0 +1,71 @@
+"""From the networkx graph, or the file that holds it, to the typed ``Graph``."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+import networkx as nx
+
+from optima.graph import Graph, Op, Origin, Tensor, TensorType
+from torch2nx import gpickle, schema
+
+
+def load_graph(graph: str | os.PathLike[str] | nx.DiGraph, name: str = "model") -> Graph:
+    """The verified ``Graph`` called ``name``, from a ``.gpickle`` or from what ``pickle.load`` gave for one.
+
+    Raises UnsafePickle and GraphError, with every problem found: a file that is no graph, a node that breaks the
+    contract (see torch2nx.schema), an operator or attribute that Optima does not know, an output whose type is not
+    the one that its op gives.
+    """
+    if isinstance(graph, nx.DiGraph):
+        schema.validate(graph)
+    else:
+        graph = gpickle.read(graph)
+    data: dict[str, dict[str, Any]] = dict(graph.nodes(data="data"))
+    ops = [_op(node, data[node]) for node in _ordered_ops(graph)]
+    tensors = {n: _tensor(n, d) for n, d in data.items() if d["kind"] != schema.OP}
+    inputs, outputs = tuple(graph.graph["inputs"]), tuple(graph.graph["outputs"])
+    typed = Graph(name, tuple(ops), tensors, inputs, outputs, graph.graph["in_tree"], graph.graph["out_tree"])
+    # rebuild() puts the tensor table in order of use, whatever the order of the nodes in the file.
+    return typed.rebuild(ops).verify(types=True)
+
+
+def _number(name: str) -> int:
+    match = re.search(r"_(\d+)$", name)
+    return int(match.group(1)) if match else -1
+
+
+def _ordered_ops(graph: nx.DiGraph) -> list[str]:
+    """Ops in topological order, the lowest number first wherever several may come next."""
+    order = nx.lexicographical_topological_sort(graph, key=lambda n: (_number(n), n))
+    return [n for n in order if graph.nodes[n]["data"]["kind"] == schema.OP]
+
+
+def _op(name: str, data: dict[str, Any]) -> Op:
+    return Op(
+        name,
+        data["op"],
+        tuple(data["inputs"]),
+        tuple(data["roles"]),
+        tuple(data["outputs"]),
+        {key: _frozen(value) for key, value in data["attrs"].items()},
+        (Origin(**data["origin"]),),
+    )
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
+
+
+def _tensor(name: str, data: dict[str, Any]) -> Tensor:
+    return Tensor(
+        name,
+        TensorType(tuple(data["shape"]), data["dtype"]),
+        is_param=data["kind"] == schema.PARAM,
+        value=data.get("value"),
+        source=data.get("source", ""),
+        argument=data["argument"],
+        layout=data["layout"],
+    )

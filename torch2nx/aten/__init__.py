@@ -1,0 +1,60 @@
+"""aten overload -> op: one file per family, each a table of the accepted overloads.
+
+An argument that a row does not mention becomes an operand (tensors) or an attribute (the rest) under its name
+in aten's schema, defaults filled in. A row has a function only where the call must be put into another form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from torch2nx.aten import contraction, convolution, elementwise, normalization, pooling, reduction, views
+from torch2nx.aten.row import CannotConvert, Draft, Row, draft_of
+from torch2nx.trace import Step, Value
+
+__all__ = ["CannotConvert", "Draft", "accepted", "convert"]
+
+_FAMILIES = (elementwise, contraction, convolution, normalization, pooling, reduction, views)
+
+
+@cache
+def _table() -> dict[str, Row]:
+    return {f"aten.{key}": row for family in _FAMILIES for key, row in family.ROWS.items()}
+
+
+def accepted() -> dict[str, str]:
+    """Every accepted overload (``aten.conv2d.default``) -> the op that it becomes."""
+    return {key: row.op for key, row in _table().items()}
+
+
+def convert(step: Step, used: Callable[[Value], bool]) -> Draft:
+    """The op that a step becomes; ``used`` tells whether anything reads an output.
+
+    Raises CannotConvert with the reason when there is none.
+    """
+    row = _table().get(step.target)
+    if row is None:
+        raise CannotConvert(_why_not(step))
+    for value in (*step.operands, *step.outputs):
+        if not value.is_tensor or not all(isinstance(d, int) for d in value.shape):
+            raise CannotConvert("a shape or a number depends on the data")
+        if value.dtype.is_complex:
+            raise CannotConvert("complex numbers are not supported")
+    draft = draft_of(step, row.op, used)
+    if row.adapt is not None:
+        row.adapt(draft)
+    return draft
+
+
+def _why_not(step: Step) -> str:
+    import torch
+
+    tags = getattr(step.overload, "tags", ())
+    if torch.Tag.nondeterministic_seeded in tags:
+        return "it draws random numbers"
+    if torch.Tag.dynamic_output_shape in tags or any(
+        not v.is_tensor for v in step.outputs if v.meta is not None
+    ):
+        return "its result's shape or value depends on the data"
+    return "no operator of Optima corresponds to it"

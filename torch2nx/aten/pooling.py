@@ -1,0 +1,69 @@
+"""Pooling and resizing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch2nx.aten.row import CannotConvert, Draft, Table, per_axis, rows
+
+
+def _pool(axes: int, *names: str) -> Callable[[Draft], None]:
+    def adapt(draft: Draft) -> None:
+        if not draft.attrs["stride"]:
+            draft.attrs["stride"] = draft.attrs["kernel_size"]
+        per_axis(draft, ("kernel_size", "stride", "padding", *names), axes)
+
+    return adapt
+
+
+def _max_pool_indices(axes: int) -> Callable[[Draft], None]:
+    def adapt(draft: Draft) -> None:
+        draft.keep_outputs(1)
+        _pool(axes, "dilation")(draft)
+
+    return adapt
+
+
+def _adaptive(axes: int) -> Callable[[Draft], None]:
+    def adapt(draft: Draft) -> None:
+        per_axis(draft, ("output_size",), axes)
+
+    return adapt
+
+
+def _resize(draft: Draft) -> None:
+    """The form with explicit scales per axis becomes the ``.vec`` form with a size or with factors."""
+    draft.rename(self="input")
+    scales = [draft.attrs.pop(k) for k in list(draft.attrs) if k.startswith("scales")]
+    if any(s is not None for s in scales):
+        extents = next(iter(draft.operands.values())).shape[2:]
+        if any(s is None for s in scales):
+            raise CannotConvert("some axes have a scale and some have none")
+        if [int(e * s) for e, s in zip(extents, scales, strict=True)] != draft.attrs["output_size"]:
+            raise CannotConvert("its scales do not give its output size")
+        draft.attrs["output_size"] = None
+    draft.attrs["scale_factors"] = scales if any(s is not None for s in scales) else None
+
+
+_RESIZES = (
+    "upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d upsample_bilinear2d "
+    "upsample_trilinear3d"
+)
+
+ROWS: Table = {
+    **rows("max_pool1d", _pool(1, "dilation")),
+    **rows("max_pool2d", _pool(2, "dilation")),
+    **rows("max_pool3d", _pool(3, "dilation")),
+    **rows("max_pool1d_with_indices", _max_pool_indices(1), op="max_pool1d"),
+    **rows("max_pool2d_with_indices", _max_pool_indices(2), op="max_pool2d"),
+    **rows("max_pool3d_with_indices", _max_pool_indices(3), op="max_pool3d"),
+    **rows("avg_pool1d", _pool(1)),
+    **rows("avg_pool2d", _pool(2)),
+    **rows("avg_pool3d", _pool(3)),
+    **rows("adaptive_avg_pool1d", _adaptive(1)),
+    **rows("adaptive_avg_pool2d", _adaptive(2)),
+    **rows("_adaptive_avg_pool2d", _adaptive(2), op="adaptive_avg_pool2d"),
+    **rows(" ".join(f"{name}.vec" for name in _RESIZES.split())),
+    **rows(_RESIZES, _resize),
+    **rows("pixel_shuffle pixel_unshuffle channel_shuffle"),
+}

@@ -1,0 +1,124 @@
+"""``Torch2GraphConverter``: a PyTorch module in, a networkx graph out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+
+from torch2nx import allocation_template, gpickle, plot, schema
+from torch2nx.errors import ConvertError, PlotError
+
+if TYPE_CHECKING:
+    import torch
+    from torch.export import ExportedProgram
+
+    from torch2nx.trace import Trace
+
+
+class Torch2GraphConverter:
+    """Traces models one at a time.
+
+    ``torch_flip=True`` says that 4-D tensors in ``fake_torch_data`` are NHWC: they are flipped to NCHW before
+    tracing. ``tf_flip=True``, or a list of argument names, says that the compiled model's 4-D floating-point
+    inputs and outputs are NHWC. Neither changes names or ops.
+
+    >>> graph = Torch2GraphConverter().convert(model=model.eval(), fake_torch_data=[torch.rand(1, 3, 32, 32)])
+    """
+
+    def __init__(self, tf_flip: bool | Sequence[str] = False, torch_flip: bool = False) -> None:
+        self.tf_flip = tf_flip
+        self.torch_flip = torch_flip
+        self._module: torch.nn.Module | None = None
+        self._program: ExportedProgram | None = None
+        self._graph: nx.DiGraph | None = None
+
+    def convert(
+        self,
+        *,
+        model: torch.nn.Module,
+        fake_torch_data: Sequence[Any],
+        gpu: bool = False,
+        fake_torch_kwargs: Mapping[str, Any] | None = None,
+    ) -> nx.DiGraph:
+        """The graph of ``model(*fake_torch_data, **fake_torch_kwargs)`` (contract: torch2nx.schema).
+
+        ``fake_torch_data`` holds one tensor, or a nest of tensors, per positional argument; only shapes, dtypes
+        and non-tensor values matter. ``gpu=True`` traces on the first CUDA device. Shapes are fixed to the samples'.
+        The module is left as it was. Raises ConvertError when it cannot be traced and UnsupportedOp, listing all
+        of them, when it uses operators that Optima does not have.
+        """
+        import torch
+
+        from torch2nx import build, exporting, layouts, samples, simplify, train_mode
+
+        if not isinstance(model, torch.nn.Module):
+            raise ConvertError(
+                f"model is a {type(model).__name__}, not a torch.nn.Module",
+                hint="pass an instance of your module",
+            )
+        call = samples.bind(model, fake_torch_data, fake_torch_kwargs, torch_flip=self.torch_flip)
+        with train_mode.eval_mode(model):
+            traced, call = samples.on_gpu(model, call) if gpu else (model, call)
+            program = exporting.export(traced, call)
+        trace = _functional_trace(program)
+        train_mode.refuse_random(trace)
+        simplify.simplify(trace)
+        graph = build.build(trace, call.names)
+        layouts.record_layouts(graph, self.tf_flip)
+        schema.validate(graph)
+        self._module, self._program, self._graph = model, program, graph
+        return graph
+
+    def reset_module(self) -> None:
+        """Forget the module and its trace, so that their memory is freed. The last graph stays for plotting."""
+        self._module = None
+        self._program = None
+
+    @staticmethod
+    def export_to_gpickle(path: str | os.PathLike[str], g: nx.DiGraph) -> None:
+        """Write a graph in one atomic step; ``~`` expands. Raises GraphError when it cannot be written."""
+        gpickle.write(path, g)
+
+    @staticmethod
+    def get_onedevice_allocator(
+        json_path: str | os.PathLike[str], device: str, gpickle_path: str | os.PathLike[str]
+    ) -> None:
+        """Write the template map, every op of the graph in ``gpickle_path`` on ``device`` ("X64" or "X64:1").
+
+        Raises MalformedDevice for what is no device, and GraphError for what is no graph.
+        """
+        allocation_template.write_template(json_path, device, gpickle_path)
+
+    def plot_network(
+        self,
+        directory: str | os.PathLike[str],
+        filename: str,
+        map_json: str | os.PathLike[str],
+        figsizenum: int = 5,
+    ) -> Path:
+        """Draw the last converted graph, one colour per device of the map and one for all tensors.
+
+        ``figsizenum`` is the picture's size in inches. Returns the path of the picture, a PNG unless ``filename``
+        says otherwise. Raises PlotError without pygraphviz, before ``convert``, or for a map that does not fit.
+        """
+        if self._graph is None:
+            raise PlotError("there is no graph to draw yet", hint="call convert() first")
+        return plot.plot_network(self._graph, Path(directory), filename, Path(map_json), figsizenum)
+
+
+def _functional_trace(program: ExportedProgram) -> Trace:
+    """The trace without in-place ops: by our own pass, or by torch's where views are written through."""
+    from torch2nx import exporting, trace
+    from torch2nx.functionalize import ViewWrite, functionalize
+
+    found = trace.read(program)
+    try:
+        functionalize(found)
+    except ViewWrite:
+        found = trace.read(exporting.functional(program))
+        functionalize(found)
+    return found

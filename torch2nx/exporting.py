@@ -1,0 +1,108 @@
+"""The call to torch.export, and its failures in the user's terms."""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from devices.errors import Problem
+from torch2nx import origins
+from torch2nx.errors import ConvertError
+from torch2nx.functionalize import ALIASES_IN_EVAL
+from torch2nx.samples import Call
+
+if TYPE_CHECKING:
+    import torch
+    from torch.export import ExportedProgram
+
+_LOG = logging.getLogger(__name__)
+
+
+def export(model: torch.nn.Module, call: Call) -> ExportedProgram:
+    """Trace ``model`` with torch.export. Raises ConvertError with torch's reason and the user's line."""
+    import torch
+
+    with warnings.catch_warnings(), origins.exact_frames(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        try:
+            return torch.export.export(model, call.args, call.kwargs, strict=False)
+        # Whatever the user's forward or torch's tracer raises is the answer here.
+        except Exception as error:  # noqa: BLE001
+            raise _refusal(model, error) from None
+
+
+def functional(program: ExportedProgram) -> ExportedProgram:
+    """The program with torch's own functionalisation, for models that write through views.
+
+    Raises ConvertError when torch cannot do it.
+    """
+    _drop_eval_aliases(program)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return program.run_decompositions({})
+        # Torch's functionalisation raises many types for what it cannot express.
+        except Exception as error:  # noqa: BLE001
+            _LOG.debug("functionalisation failed", exc_info=error)
+            raise ConvertError(
+                f"the model writes through views in a way that torch cannot make functional: {_reason(error)}",
+                hint="build the result from new tensors (torch.cat, torch.where) instead of assigning to slices",
+            ) from None
+
+
+def _drop_eval_aliases(program: ExportedProgram) -> None:
+    """Remove dropout in eval mode.
+
+    Eager returns its argument itself, so a later write is seen through both names; torch's functionalisation
+    would make a copy of it.
+    """
+    import torch
+
+    for module in program.graph_module.modules():
+        if not isinstance(module, torch.fx.GraphModule):
+            continue
+        for node in list(module.graph.nodes):
+            if node.op != "call_function" or not str(node.target).startswith(ALIASES_IN_EVAL):
+                continue
+            operand = node.args[0]
+            node.replace_all_uses_with(operand)
+            program.graph_signature.replace_all_uses(node.name, operand.name)
+            module.graph.erase_node(node)
+        module.recompile()
+
+
+def _refusal(model: Any, error: Exception) -> ConvertError:
+    _LOG.debug("torch.export failed", exc_info=error)
+    origin = origins.origin_of_traceback(error.__traceback__) or _origin_in(str(error))
+    code = origin["code"] if origin else ""
+    where = origins.where(origin) if origin else ""
+    name = type(model).__name__
+    return ConvertError(
+        f"{name} cannot be traced",
+        problems=[Problem(name, _reason(error), where, code)],
+        hint="a traced model does the same for all inputs: replace `if`, loops and shapes that depend on values "
+        "by torch.where, masks and fixed sizes"
+        if _depends_on_data(error)
+        else "make model(*fake_torch_data) run in PyTorch first, then convert it",
+    )
+
+
+def _depends_on_data(error: Exception) -> bool:
+    text = f"{type(error).__name__}: {error}"
+    return any(
+        sign in text for sign in ("ata-dependent", "DataDependent", "data dependent", "unbacked", "u0")
+    )
+
+
+def _reason(error: Exception) -> str:
+    """The first paragraph of torch's message, on one line."""
+    text = re.split(r"\n\s*\n|\nFrom user code|\nSuggested fixes|\nThe following call", str(error).strip())[0]
+    return f"{type(error).__name__}: {' '.join(text.split())}"[:400]
+
+
+def _origin_in(text: str) -> origins.Origin | None:
+    """The line that torch's message itself names, where the traceback holds no user frame."""
+    found = re.findall(r'File "([^"]+)", line (\d+), in (\S+)', text)
+    return origins.origin_at(*found[-1]) if found else None

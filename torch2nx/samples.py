@@ -1,0 +1,115 @@
+"""The samples that a model is traced with: checked, bound to the signature, put on the right device and layout."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from devices.errors import Problem
+from torch2nx.errors import ConvertError
+
+if TYPE_CHECKING:
+    import torch
+
+_HINT = "pass fake_torch_data as a list with one tensor per argument of forward, in order"
+
+
+@dataclass(frozen=True)
+class Call:
+    """What the model is called with. ``names`` names the positional arguments; keywords are in signature order."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    names: list[str]
+
+
+def bind(model: torch.nn.Module, data: Any, kwargs: Mapping[str, Any] | None, *, torch_flip: bool) -> Call:
+    """The call that ``model(*data, **kwargs)`` is. With ``torch_flip`` the 4-D tensors in ``data`` are NHWC.
+
+    Raises ConvertError when the number or the names do not fit ``forward``, or a sample is no dense tensor.
+    """
+    if not isinstance(data, list | tuple):
+        raise ConvertError(f"fake_torch_data is a {type(data).__name__}, not a list of tensors", hint=_HINT)
+    given = dict(kwargs or {})
+    signature = inspect.signature(model.forward)
+    try:
+        bound = signature.bind(*data, **given)
+    except TypeError as error:
+        takes = ", ".join(str(p) for p in signature.parameters.values())
+        raise ConvertError(
+            f"{type(model).__name__}.forward({takes}) does not take these {len(data)} samples: {error}",
+            hint=_HINT,
+        ) from error
+    names = _positional_names(signature, bound)
+    problems: list[Problem] = []
+    for name, sample in [*zip(names, bound.args, strict=True), *bound.kwargs.items()]:
+        _check(name, sample, problems)
+    if problems:
+        raise ConvertError("the samples cannot be traced", problems=problems, hint=_HINT)
+    flipped = {id(d) for d in data} if torch_flip else set()
+    args = tuple(_map(_to_nchw, a) if id(a) in flipped else a for a in bound.args)
+    keywords = {k: _map(_to_nchw, v) if id(v) in flipped else v for k, v in bound.kwargs.items()}
+    return Call(args, keywords, names)
+
+
+def _positional_names(signature: inspect.Signature, bound: inspect.BoundArguments) -> list[str]:
+    names: list[str] = []
+    for name, parameter in signature.parameters.items():
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            names += [f"{name}.{i}" for i in range(len(bound.arguments.get(name, ())))]
+        else:
+            names.append(name)
+    return names[: len(bound.args)]
+
+
+def _check(path: str, sample: Any, problems: list[Problem]) -> None:
+    import torch
+
+    if isinstance(sample, torch.Tensor):
+        if sample.layout is not torch.strided or sample.is_quantized:
+            problems.append(Problem(path, "the tensor is not dense"))
+        elif sample.dtype.is_complex:
+            problems.append(Problem(path, f"dtype {sample.dtype}: complex numbers are not supported"))
+    elif isinstance(sample, list | tuple):
+        for i, member in enumerate(sample):
+            _check(f"{path}.{i}", member, problems)
+    elif isinstance(sample, Mapping):
+        for key, member in sample.items():
+            _check(f"{path}.{key}", member, problems)
+    elif sample is not None and type(sample) not in (bool, int, float, str):
+        what = f"{type(sample).__module__}.{type(sample).__qualname__}"
+        problems.append(Problem(path, f"{what} is not a torch.Tensor"))
+
+
+def _map(function: Callable[[torch.Tensor], torch.Tensor], sample: Any) -> Any:
+    import torch
+    from torch.utils._pytree import tree_map_only
+
+    return tree_map_only(torch.Tensor, function, sample)
+
+
+def _to_nchw(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.permute(0, 3, 1, 2).contiguous() if tensor.dim() == 4 else tensor
+
+
+def on_gpu(model: torch.nn.Module, call: Call) -> tuple[torch.nn.Module, Call]:
+    """A copy of the model and of its samples on the first CUDA device. Raises ConvertError without CUDA."""
+    import copy
+
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ConvertError(
+            "gpu=True, but torch finds no CUDA device on this machine",
+            hint="pass gpu=False: the graph is the same",
+        )
+
+    def to_gpu(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.cuda()
+
+    kwargs = {k: _map(to_gpu, v) for k, v in call.kwargs.items()}
+    moved = Call(tuple(_map(to_gpu, a) for a in call.args), kwargs, call.names)
+    # The user's own module stays where it is.
+    return copy.deepcopy(model).cuda(), moved
