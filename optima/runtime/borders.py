@@ -1,0 +1,74 @@
+"""Memory for the tensors between subgraphs: one block per request, reused by lifetime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from devices import Problem
+from optima.artifact.errors import COMPILE_AGAIN, ArtifactError
+from optima.artifact.manifest import ModelMeta, TensorMeta
+from optima.backends.llvm.memory import Lifetime, place
+from optima.graph import TensorType, numpy_dtype
+from optima.native import aligned_empty, is_aligned
+from optima.runtime.tensors import Array
+
+
+@dataclass(frozen=True)
+class BorderPlan:
+    """Where each border tensor of a request lies in its block of ``nbytes`` bytes."""
+
+    tensors: Mapping[str, TensorMeta]
+    offsets: Mapping[str, int]
+    nbytes: int
+
+    def allocate(self) -> dict[str, Array]:
+        """Fresh buffers: dense, 64-byte aligned, in PyTorch's logical shape."""
+        block = aligned_empty((self.nbytes,), "uint8")
+        arrays: dict[str, Array] = {}
+        for name, offset in self.offsets.items():
+            tensor = self.tensors[name]
+            size = TensorType(tensor.shape, tensor.dtype).nbytes
+            arrays[name] = block[offset : offset + size].view(numpy_dtype(tensor.dtype)).reshape(tensor.shape)
+        return arrays
+
+
+def plan_borders(meta: ModelMeta, constants: Mapping[str, Array]) -> BorderPlan:
+    """The plan for a model. Raises ArtifactError when a subgraph's border is described nowhere, or is read
+    before anything makes it.
+
+    Inputs keep their place from the start to the end, so that a second ``infer`` may run on the same inputs;
+    outputs from the subgraph that makes them to the end; the rest until the last subgraph that reads them.
+    """
+    tensors = {t.name: t for t in (*meta.borders, *meta.outputs, *meta.inputs)}
+    end = len(meta.subgraphs)
+    lives = {t.name: [-1, end] for t in meta.inputs}
+    problems = [p for n, a in constants.items() if (p := _constant_problem(n, a, tensors)) is not None]
+    final = {t.name for t in meta.outputs}
+    for step, part in enumerate(meta.subgraphs):
+        for name in part.inputs:
+            if name in lives:
+                lives[name][1] = max(lives[name][1], step)
+            elif name not in constants:
+                problems.append(Problem(name, f"is read by {part.name} before any subgraph makes it"))
+        for name in part.outputs:
+            if name not in tensors or name in lives:
+                problems.append(Problem(name, f"is made by {part.name}: described nowhere, or made twice"))
+            lives[name] = [step, end if name in final else step]
+    problems += [Problem(n, "is an output that nothing makes") for n in sorted(final - set(lives) - set(constants))]
+    if problems:
+        raise ArtifactError("model.meta contradicts itself", problems=problems, hint=COMPILE_AGAIN)
+    spans = [
+        Lifetime(n, TensorType(tensors[n].shape, tensors[n].dtype).nbytes, first, last)
+        for n, (first, last) in lives.items()
+    ]
+    offsets, nbytes = place(spans)
+    return BorderPlan(tensors, offsets, nbytes)
+
+
+def _constant_problem(name: str, array: Array, tensors: Mapping[str, TensorMeta]) -> Problem | None:
+    tensor = tensors.get(name)
+    fits = is_aligned(array) and (
+        tensor is None or (array.shape == tensor.shape and array.dtype == numpy_dtype(tensor.dtype))
+    )
+    return None if fits else Problem(name, "is a constant of another shape or dtype than its tensor")

@@ -1,0 +1,71 @@
+"""From a verified artifact to something that runs: devices, CPU features, then code, in that order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from devices import DeviceRef, MalformedDevice, Problem
+from optima.artifact.errors import COMPILE_AGAIN, ArtifactError
+from optima.artifact.manifest import SubgraphMeta
+from optima.artifact.reader import LoadedArtifact
+from optima.backends import Load, loader_of
+from optima.backends.base import LoadEnv
+from optima.native import available_cores
+from optima.runtime.borders import plan_borders
+from optima.runtime.errors import DeviceAbsent
+from optima.runtime.presence import available_devices, check_cpu, presence_of
+from optima.runtime.session import Loaded, LoadedSubgraph
+
+
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    """A subgraph with the device and the loader chosen for it."""
+
+    part: SubgraphMeta
+    device: DeviceRef
+    load: Load
+    present: bool
+
+
+def load_artifact(
+    artifact: LoadedArtifact, extensions: Mapping[str, Load], fallback: bool, log: logging.Logger
+) -> Loaded:
+    """Load every subgraph. ``extensions`` are loaders by backend name that come before the registered ones.
+
+    Raises UnknownBackend, DeviceAbsent or WrongCpu before any code is opened, each with all that it concerns;
+    then ArtifactError, and what the backends' loaders raise.
+    """
+    choices = [_choose(part, extensions) for part in artifact.meta.subgraphs]
+    absent = [c for c in choices if not c.present]
+    if absent and not fallback:
+        here = ", ".join(map(str, available_devices())) or "none"
+        raise DeviceAbsent(
+            f"{artifact.meta.name} needs devices that are not here",
+            problems=[Problem(", ".join(c.part.devices), f"needed by {c.part.name}") for c in absent],
+            hint=f"here are {here}: compile with a map to these, or pass fallback=True to run on a simulator",
+        )
+    check_cpu([c.part for c in choices])
+    constants = artifact.constants
+    plan = plan_borders(artifact.meta, constants)
+    env = LoadEnv(threads=available_cores(), fallback=fallback, log=log)
+    parts = []
+    for index, choice in enumerate(choices):
+        if not choice.present:
+            log.warning("%s: %s is absent, a fallback runs instead", choice.part.name, choice.device)
+        executable = choice.load(artifact.subgraph_view(index), choice.device, env)
+        parts.append(LoadedSubgraph(choice.part, choice.device, executable, not choice.present))
+    return Loaded(artifact.meta, tuple(parts), constants, plan)
+
+
+def _choose(part: SubgraphMeta, extensions: Mapping[str, Load]) -> _Choice:
+    """The first device of the preference list that is present; the first of all where none is."""
+    load = extensions.get(part.backend) or loader_of(part.backend)
+    is_present: Callable[[DeviceRef], bool] = presence_of(load)
+    try:
+        devices = [DeviceRef.parse(text) for text in part.devices]
+    except MalformedDevice as error:
+        raise ArtifactError(f"{part.name}: {error.message}", hint=COMPILE_AGAIN) from None
+    present = [device for device in devices if is_present(device)]
+    return _Choice(part, (present or devices)[0], load, bool(present))

@@ -1,0 +1,40 @@
+"""What the last inference of a request took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class KernelProfile:
+    """One kernel call."""
+
+    name: str
+    us: float
+
+
+@dataclass(frozen=True)
+class SubgraphProfile:
+    """One subgraph: its whole time, and that of its kernel calls in order (none where it has no kernels)."""
+
+    name: str
+    device: str
+    us: float
+    kernels: tuple[KernelProfile, ...]
+
+
+@dataclass(frozen=True)
+class ProfileData:
+    """Microseconds of one inference, without the copies of inputs and outputs. Printed, it is a table."""
+
+    us: float
+    subgraphs: tuple[SubgraphProfile, ...]
+
+    def __str__(self) -> str:
+        rows = [("total", "", self.us)]
+        for part in self.subgraphs:
+            rows.append((part.name, part.device, part.us))
+            rows += [("  " + kernel.name, "", kernel.us) for kernel in part.kernels]
+        width = max(len(name) for name, _, _ in rows)
+        device_width = max(len(device) for _, device, _ in rows)
+        return "\n".join(f"{name:<{width}}  {dev:<{device_width}}  {us:>12.1f} us" for name, dev, us in rows)

@@ -1,0 +1,100 @@
+"""The private state of one request: border buffers, an invocation per subgraph, running them in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from devices import DeviceRef, UserError
+from optima.artifact.manifest import ModelMeta, SubgraphMeta
+from optima.backends.base import Executable
+from optima.runtime.borders import BorderPlan
+from optima.runtime.profile import KernelProfile, ProfileData, SubgraphProfile
+from optima.runtime.tensors import Array, border_axes
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedSubgraph:
+    """A subgraph that is ready to run. ``simulated``: its device is absent, and a fallback stands in."""
+
+    meta: SubgraphMeta
+    device: DeviceRef
+    executable: Executable
+    simulated: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """What all requests of a model share: subgraphs in execution order, constants, and the border plan."""
+
+    meta: ModelMeta
+    subgraphs: Sequence[LoadedSubgraph]
+    constants: Mapping[str, Array]
+    plan: BorderPlan
+
+
+class Session:
+    """Buffers and invocations of one request. One run at a time; the caller sees to that."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        """Raises UserError when there is not enough memory."""
+        self._loaded = loaded
+        try:
+            self._arrays = {**loaded.constants, **loaded.plan.allocate()}
+            self._invocations = [
+                part.executable.bind({n: self._arrays[n] for n in (*part.meta.inputs, *part.meta.outputs)})
+                for part in loaded.subgraphs
+            ]
+        except MemoryError as error:
+            raise UserError(
+                f"there is not enough memory for a request: it needs {loaded.meta.request_bytes:,} bytes",
+                hint="use fewer requests at a time",
+            ) from error
+        self._elapsed_us = [0.0] * len(self._invocations)
+
+    def write_input(self, index: int, array: Array, *, logical: bool = False) -> None:
+        """Copy an array of the right dtype and shape in; ``logical``: it is in PyTorch's order already."""
+        np.copyto(self._input(index, logical), array, casting="equiv")
+
+    def read_input(self, index: int) -> Array:
+        """A copy of an input in the caller's layout."""
+        return np.array(self._input(index, False), order="C")
+
+    def read_output(self, index: int, *, logical: bool = False) -> Array:
+        """A copy of an output, in the caller's layout or in PyTorch's order."""
+        meta = self._loaded.meta.outputs[index]
+        array = self._arrays[meta.name]
+        return np.array(array if logical else array.transpose(border_axes(meta)), order="C")
+
+    def run(self) -> None:
+        """Run every subgraph. Raises what a backend raises."""
+        for step, invocation in enumerate(self._invocations):
+            start = time.perf_counter_ns()
+            invocation.run()
+            self._elapsed_us[step] = (time.perf_counter_ns() - start) / 1000
+
+    def trace(self) -> dict[str, Array]:
+        """Run step by step; copies of every tensor that exists between steps, by name, in PyTorch's order."""
+        seen = {t.name: self._arrays[t.name].copy() for t in self._loaded.meta.inputs}
+        for invocation in self._invocations:
+            seen.update(invocation.trace())
+        seen.update({t.name: self._arrays[t.name].copy() for t in self._loaded.meta.outputs})
+        return seen
+
+    def profile(self) -> ProfileData:
+        """What the last run took."""
+        parts = [
+            SubgraphProfile(
+                part.meta.name, str(part.device), us, tuple(KernelProfile(*k) for k in run.timings())
+            )
+            for part, run, us in zip(self._loaded.subgraphs, self._invocations, self._elapsed_us, strict=True)
+        ]
+        return ProfileData(sum(self._elapsed_us), tuple(parts))
+
+    def _input(self, index: int, logical: bool) -> Array:
+        meta = self._loaded.meta.inputs[index]
+        array = self._arrays[meta.name]
+        return array if logical else array.transpose(border_axes(meta))
