@@ -73,7 +73,7 @@ class Manager:
         """
         report = Report()
         options = CompileOptions(target_cpu=target_cpu, workers=workers)
-        target = check_target(output_folder_dir, module_name)
+        target = check_target(output_folder_dir, module_name, wait=wait_for_lock)
         with report.phase("read"):
             traced = load_graph(model_graph_or_gpickle)
             check_samples(traced, sample_inputs, need_gpu)
@@ -90,7 +90,7 @@ class Manager:
             )
         with report.phase("link"):
             linked = [router.link(part, results.results) for part in split.subgraphs]
-            made = package(module_name, traced, split, linked, folded)
+            made = package(module_name, traced, graph, split, linked, folded)
         _fill(report, jobs, results, split, linked, folded)
         with report.phase("write"):
             path = write_model(target, made.meta, made.files, report.to_json, wait=wait_for_lock)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -12,11 +11,14 @@ from typing import Any
 from optima.artifact.manifest import (
     FORMAT_VERSION,
     KERNEL_ABI,
+    WEIGHTS,
     ModelMeta,
     SourceLine,
     SubgraphMeta,
     TensorMeta,
     TransferMeta,
+    json_bytes,
+    subgraph_meta_path,
 )
 from optima.artifact.weights import pack_weights
 from optima.backends.base import Constant, SubgraphArtifact
@@ -45,20 +47,24 @@ class Package:
 
 
 def package(
-    name: str, traced: Graph, split: Split, linked: Sequence[LinkedSubgraph], folded: Sequence[str]
+    name: str,
+    traced: Graph,
+    graph: Graph,
+    split: Split,
+    linked: Sequence[LinkedSubgraph],
+    folded: Sequence[str],
 ) -> Package:
-    """Put the model folder together in memory. ``traced`` is the graph before folding, ``split.graph`` after.
+    """Put the model folder together in memory. ``traced`` is the graph before folding, ``graph`` after.
 
     Deterministic: the result depends on the arguments alone.
     """
-    graph = split.graph
     model_constants = _model_constants(graph)
     constants = [c for item in linked for c in item.artifact.constants] + list(model_constants.values())
     weights = pack_weights(constants)
-    files: dict[str, bytes] = {"weights.safetensors": weights}
+    files: dict[str, bytes] = {WEIGHTS: weights}
     for item in linked:
-        folder, stem = _folder(item.subgraph), item.subgraph.name
-        files[f"{folder}/{stem}.meta"] = _json(item.artifact.meta)
+        folder = _folder(item.subgraph)
+        files[subgraph_meta_path(folder)] = json_bytes(item.artifact.meta)
         for path, data in sorted(item.artifact.files.items()):
             files[f"{folder}/{path}"] = data
     meta = ModelMeta(
@@ -74,7 +80,7 @@ def package(
         ),
         in_tree=graph.in_tree,
         out_tree=graph.out_tree,
-        borders=tuple(_tensor_meta(graph.tensors[n]) for n in _borders(graph, split)),
+        borders=tuple(_tensor_meta(graph.tensors[n]) for n in split.borders),
         constants={n: c.key for n, c in model_constants.items()},
         subgraphs=tuple(_subgraph_meta(item) for item in linked),
         transfers=tuple(
@@ -105,10 +111,6 @@ def _folder(subgraph: Subgraph) -> str:
     return "S" + subgraph.name[1:]
 
 
-def _json(value: Mapping[str, Any]) -> bytes:
-    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
-
-
 def _model_constants(graph: Graph) -> dict[str, Constant]:
     """Parameters that are model outputs themselves."""
     found: dict[str, Constant] = {}
@@ -124,12 +126,6 @@ def _tensor_meta(tensor: Tensor, label: str = "") -> TensorMeta:
     return TensorMeta(
         name=tensor.name, shape=tensor.shape, dtype=tensor.dtype, layout=tensor.layout, label=label
     )
-
-
-def _borders(graph: Graph, split: Split) -> list[str]:
-    """Tensors that one subgraph makes and another reads, in order of production."""
-    crossing = {t.tensor for t in split.transfers}
-    return [out for op in graph.ops for out in op.outputs if out in crossing]
 
 
 def _subgraph_meta(item: LinkedSubgraph) -> SubgraphMeta:

@@ -13,7 +13,7 @@ from optima.backends.base import Backend, CompileOptions, Constant, Job, Subgrap
 from optima.backends.llvm.meta import CallMeta, ConstantMeta, KernelMeta, LlvmSubgraph
 from optima.backends.llvm.storage import assign
 from optima.graph import Graph, Op
-from optima.kernels.naming import canonical, kernel_key, kernel_name
+from optima.kernels.naming import canonical, kernel_key, kernel_name, toolchain_versions
 from optima.kernels.target import CpuTarget, resolve
 from optima.ops.entry import Answer, No, OpView, Yes
 from optima.ops.registry import entry_of
@@ -90,8 +90,7 @@ class LlvmBackend:
             files=files,
             meta=meta.model_dump(mode="json"),
             constants=constants,
-            produced_by=_versions(),
-            executed_on="",
+            produced_by={"optima": __version__, "apache-tvm": toolchain_versions()["apache-tvm"]},
         )
 
     def _lower(self, subgraph: Graph, options: CompileOptions) -> Lowered:
@@ -106,7 +105,7 @@ class LlvmBackend:
 
 
 def _lower(subgraph: Graph, target: CpuTarget) -> Lowered:
-    graph = run_passes(subgraph, PassContext(lanes=target.vector_bits // 32))
+    graph = run_passes(subgraph, PassContext(lanes=target.lanes))
     calls: list[tuple[Op, ...]] = []
     names: list[str] = []
     aliases: list[Op] = []
@@ -116,7 +115,7 @@ def _lower(subgraph: Graph, target: CpuTarget) -> Lowered:
             aliases.extend(ops)
             continue
         part = canonical(graph.extract(group, ops))
-        key = kernel_key(part, target, _versions())
+        key = kernel_key(part, target, toolchain_versions())
         name = kernel_name(part, key)
         payload = {"name": name, "group": part.dump(), "target": target.to_dict()}
         origin_names = tuple(op.name for op in ops)
@@ -164,13 +163,6 @@ def _call(graph: Graph, name: str, ops: tuple[Op, ...]) -> CallMeta:
 @cache
 def _target(target_cpu: str) -> CpuTarget:
     return resolve(target_cpu)
-
-
-@cache
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {"optima": __version__, "apache-tvm": version("apache-tvm")}
 
 
 def backend() -> Backend:

@@ -1,0 +1,63 @@
+"""Every error of Optima under one name: ``optima.errors.KernelCompileError``, or ``optima.KernelCompileError``.
+
+``OptimaError`` is the root; ``UserError`` is the caller's to mend and carries a hint; ``InternalError`` is ours.
+Classes live in the room that raises them and load on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+#: class name -> module that defines it
+CLASSES = {
+    "OptimaError": "devices.errors",
+    "UserError": "devices.errors",
+    "InternalError": "devices.errors",
+    "MalformedDevice": "devices.ref",
+    "ConvertError": "torch2nx.errors",
+    "UnsupportedOp": "torch2nx.errors",
+    "GraphError": "torch2nx.errors",
+    "UnsafePickle": "torch2nx.errors",
+    "ArgumentsError": "torch2nx.errors",
+    "PlotError": "torch2nx.errors",
+    "DuplicateOp": "optima.ops.registry",
+    "RecipeError": "optima.recipe",
+    "AllocationError": "optima.allocation",
+    "UnknownCpu": "optima.kernels.target",
+    "LinkError": "optima.kernels.build",
+    "NativeLibraryMissing": "optima.native.errors",
+    "KernelRefused": "optima.native.errors",
+    "KernelFailed": "optima.native.errors",
+    "UnknownBackend": "optima.backends",
+    "BadSubgraph": "optima.backends.llvm.buffers",
+    "NothingRuns": "optima.backends.null.load",
+    "TorchMissing": "optima.backends.reference.load",
+    "KernelCompileError": "optima.jobs.errors",
+    "WorkerStartError": "optima.jobs.errors",
+    "CacheSizeError": "optima.jobs.errors",
+    "ArtifactError": "optima.artifact.errors",
+    "OutputFolderError": "optima.artifact.errors",
+    "ModuleNameError": "optima.artifact.errors",
+    "TargetBusyError": "optima.artifact.errors",
+    "InputError": "optima.runtime.errors",
+    "RequestError": "optima.runtime.errors",
+    "UnknownTensor": "optima.runtime.errors",
+    "DeviceAbsent": "optima.runtime.errors",
+    "WrongCpu": "optima.runtime.errors",
+    "ExtensionError": "optima.runtime.errors",
+    "SampleError": "optima.samples",
+    "VerifyError": "optima.verification",
+    "JobError": "optima.cli",
+}
+
+
+def load(name: str) -> Any:
+    """The class of that name. Raises KeyError for a name that is not in ``CLASSES``."""
+    return getattr(importlib.import_module(CLASSES[name]), name)
+
+
+def __getattr__(name: str) -> Any:
+    if name in CLASSES:
+        return load(name)
+    raise AttributeError(f"module 'optima.errors' has no attribute {name!r}")
