@@ -14,6 +14,7 @@ from optima.ops.te_reduce import (
     const,
     finish,
     fold_terms,
+    load,
     refuse_dtypes,
 )
 
@@ -48,10 +49,10 @@ def product(
     def term(index: tuple[Any, ...], ks: tuple[Any, ...]) -> Any:
         (k,) = ks
         outer, row, column = index[:batch], index[batch : batch + rows], index[batch + rows :]
-        left = a(*broadcast_index(outer, a_lead), *row, k)
+        left = load(a, *broadcast_index(outer, a_lead), *row, k)
         inner = (*column, k) if transposed else (k, *column)
-        right = b(*broadcast_index(outer, b_lead), *inner)
-        return left.astype(acc) * right.astype(acc)
+        right = load(b, *broadcast_index(outer, b_lead), *inner)
+        return left * right
 
     return fold_terms("sum", shape, [depth], term, acc, "product", "gemm")
 
@@ -73,7 +74,7 @@ def _linear(view: OpView, tensors: Tensors) -> list[te.Tensor]:
     def term(index: tuple[Any, ...], ks: tuple[Any, ...]) -> Any:
         (k,) = ks
         lead = len(x.shape) - 1
-        return x(*index[:lead], k).astype(acc) * weight(*index[lead:], k).astype(acc)
+        return load(x, *index[:lead], k) * load(weight, *index[lead:], k)
 
     value = fold_terms("sum", out.shape, [depth], term, acc, "product", "gemm")
     if bias is not None:
@@ -81,7 +82,7 @@ def _linear(view: OpView, tensors: Tensors) -> list[te.Tensor]:
         plain = value
         value = te.compute(
             out.shape,
-            lambda *i: plain(*i) + bias(*broadcast_index(i, extents)).astype(acc),
+            lambda *i: plain(*i) + load(bias, *broadcast_index(i, extents)),
             name="biased",
         )
     return [finish(value, acc, out.dtype)]
@@ -104,7 +105,7 @@ def _scaled_sum(first: str, second: str) -> Callable[[OpView, Tensors], list[te.
             result = value(*i) if alpha == 1 else value(*i) * const(alpha, acc)
             if beta == 0:
                 return result
-            added = addend(*broadcast_index(i, extents)).astype(acc)
+            added = load(addend, *broadcast_index(i, extents))
             return result + (added if beta == 1 else added * const(beta, acc))
 
         total = te.compute(out.shape, element, name="scaled_sum")

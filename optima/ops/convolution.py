@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from optima.ops.entry import Cost, OpEntry, OpView, Te, Trait
 from optima.ops.reference import aten
-from optima.ops.te_reduce import FLOATS, INTEGERS, accumulator, finish, fold_terms, refuse_dtypes
+from optima.ops.te_reduce import FLOATS, INTEGERS, accumulator, finish, fold_terms, load, refuse_dtypes
 from optima.ops.te_window import Window, pad, per_axis, same_padding
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _finish(view: OpView, value: te.Tensor, bias: te.Tensor | None, lead: int) -
     acc = accumulator(out.dtype)
     if bias is not None:
         plain = value
-        value = te.compute(out.shape, lambda *i: plain(*i) + bias(i[lead]).astype(acc), name="biased")
+        value = te.compute(out.shape, lambda *i: plain(*i) + load(bias, i[lead]), name="biased")
     return [finish(value, acc, out.dtype)]
 
 
@@ -61,8 +61,8 @@ def _conv(view: OpView, tensors: Tensors) -> list[te.Tensor]:
     def term(index: tuple[Any, ...], ks: tuple[Any, ...]) -> Any:
         channel, where = index[lead], index[lead + 1 :]
         source = ks[0] if groups == 1 else channel // per_group_out * per_group_in + ks[0]
-        value = padded(*index[:lead], source, *window.at(where, ks[1:]))
-        return value.astype(acc) * weight(channel, *ks).astype(acc)
+        value = load(padded, *index[:lead], source, *window.at(where, ks[1:]))
+        return value * load(weight, channel, *ks)
 
     total = fold_terms("sum", out.shape, (per_group_in, *window.kernel), term, acc, "conv", "conv")
     return _finish(view, total, tensors.get("bias"), lead)
@@ -105,7 +105,7 @@ def _conv_transpose(view: OpView, tensors: Tensors) -> list[te.Tensor]:
             column = channel % per_group_out
         phases, places = index[lead + 1 : lead + 1 + spatial], index[lead + 1 + spatial :]
         taps, where, guards = _matching(phases, places, ks[1:], inner, window)
-        value = x(*index[:lead], source, *where).astype(acc) * weight(source, column, *taps).astype(acc)
+        value = load(x, *index[:lead], source, *where) * load(weight, source, column, *taps)
         return tirx.if_then_else(tirx.all(*guards), value, tirx.const(0, acc))
 
     shape = (*out.shape[: lead + 1], *window.stride, *quotients)

@@ -18,6 +18,7 @@ from optima.ops.te_reduce import (
     extremum_identity,
     finish,
     fold_terms,
+    load,
     refuse_dtypes,
 )
 from optima.ops.te_window import Window, pad, per_axis
@@ -39,7 +40,7 @@ def _window(view: OpView, spatial: int) -> Window:
 def _padded(
     view: OpView, x: te.Tensor, window: Window, spatial: int, value: float | int
 ) -> tuple[te.Tensor, tuple[int, ...]]:
-    """``x`` with the padding, and what ``ceil_mode`` reads past the end, filled by ``value``; and the padding."""
+    """``x`` grown by ``value`` where padding or ``ceil_mode`` read past it, and the padding per axis."""
     before = per_axis(view.attrs.get("padding", 0), spatial)
     inner = view.first.shape[-spatial:]
     reach = window.reach(view.outputs[0].shape[-spatial:])
@@ -57,7 +58,7 @@ def _max_pool(spatial: int, view: OpView, tensors: Tensors) -> list[te.Tensor]:
     acc = accumulator(out.dtype)
 
     def term(index: tuple[Any, ...], ks: tuple[Any, ...]) -> Any:
-        return padded(*index[:lead], *window.at(index[lead:], ks)).astype(acc)
+        return load(padded, *index[:lead], *window.at(index[lead:], ks))
 
     values = fold_terms("max", out.shape, window.kernel, term, acc, "max_pool")
     if len(view.outputs) == 1:
@@ -82,7 +83,7 @@ def _avg_pool(spatial: int, view: OpView, tensors: Tensors) -> list[te.Tensor]:
     acc = accumulator(out.dtype)
 
     def term(index: tuple[Any, ...], ks: tuple[Any, ...]) -> Any:
-        return padded(*index[:lead], *window.at(index[lead:], ks)).astype(acc)
+        return load(padded, *index[:lead], *window.at(index[lead:], ks))
 
     total = fold_terms("sum", out.shape, window.kernel, term, acc, "total")
     divisor = average_divisor(
@@ -114,7 +115,7 @@ def _adaptive(spatial: int, kind: str, view: OpView, tensors: Tensors) -> list[t
 
     def term(index: tuple[Any, ...], ks: tuple[Any, ...]) -> Any:
         where = place(index, ks)
-        value = x(*index[:lead], *where).astype(acc)
+        value = load(x, *index[:lead], *where)
         inside = [p < w.end(i) for p, w, i in zip(where, windows, index[lead:], strict=True) if not w.uniform]
         return tirx.if_then_else(tirx.all(*inside), value, const(start, acc)) if inside else value
 

@@ -30,18 +30,38 @@ def accumulator(dtype: str) -> str:
     return "float32" if dtype in HALVES else dtype
 
 
-def convert(value: Expr, source: str, target: str) -> Expr:
-    """``value`` of dtype ``source`` as ``target``; a conversion to bool tests against zero, as torch's does."""
-    if source == target:
-        return value
-    if target == "bool":
-        from tvm import tirx
+def widen(value: Expr, dtype: str) -> Expr:
+    """A loaded ``value`` of ``dtype`` in the accumulator of that dtype.
 
-        wide = accumulator(source)
-        value = value.astype(wide)
+    bfloat16 goes by its bits: TVM 0.27 leaves a cast from bfloat16 unlegalised where it stands in a let or in a
+    reduction of pairs, and would convert the bits as an integer.
+    """
+    from tvm import tirx
+
+    if dtype == "bfloat16":
+        bits = tirx.reinterpret("uint16", value).astype("uint32") << tirx.const(16, "uint32")
+        return tirx.reinterpret("float32", bits)
+    return value.astype(accumulator(dtype))
+
+
+def load(tensor: te.Tensor, *index: Expr) -> Expr:
+    """An element of ``tensor`` in the accumulator of its dtype."""
+    return widen(tensor(*index), str(tensor.dtype))
+
+
+def convert(value: Expr, source: str, target: str) -> Expr:
+    """``value``, in the accumulator of ``source``, rounded to ``target``; to bool is a test against zero."""
+    from tvm import tirx
+
+    wide = accumulator(source)
+    if target == "bool":
+        if source == "bool":
+            return value
         # TVM's != is false for NaN; torch's bool(nan) is true.
         return tirx.any(value != tirx.const(0, wide), is_nan(value, wide))
-    return value.astype(accumulator(source)).astype(target)
+    if wide in FLOATS and target in ("int8", "int16", "uint8"):
+        value = value.astype("int64")  # out of range wraps, as on torch's CPU
+    return value.astype(target)
 
 
 def const(value: float | int | bool, dtype: str) -> Expr:
@@ -124,8 +144,8 @@ def _combiner(kind: str, dtype: str) -> tuple[Callable[[Expr, Expr], Expr], floa
     table: dict[str, tuple[Callable[[Expr, Expr], Expr], float | int | bool]] = {
         "sum": (lambda a, b: a + b, 0),
         "prod": (lambda a, b: a * b, 1),
-        "any": (tirx.any, False),
-        "all": (tirx.all, True),
+        "any": (lambda a, b: tirx.any(a, b), False),
+        "all": (lambda a, b: tirx.all(a, b), True),
         "max": (lambda a, b: larger(a, b, dtype), extremum_identity(dtype, lowest=True)),
         "min": (lambda a, b: smaller(a, b, dtype), extremum_identity(dtype, lowest=False)),
     }
@@ -167,6 +187,15 @@ def fold_terms(
     return te.compute(tuple(lead), lambda *i: reducer(term(i, ks), axis=ks), name=name, attrs=attrs)
 
 
+#: a float32 sum of more terms than this is added up in blocks: the rounding error of one long chain grows
+_LONGEST_CHAIN = 4096
+
+
+def _blocks(extent: int) -> int:
+    """The divisor of ``extent`` nearest to its square root: as many blocks as terms in each."""
+    return min((d for d in range(1, extent + 1) if extent % d == 0), key=lambda d: abs(d - extent**0.5))
+
+
 def fold(
     kind: str,
     source: Source,
@@ -178,7 +207,7 @@ def fold(
     name: str = "fold",
     rule: str = "",
 ) -> te.Tensor:
-    """Fold ``source`` (values of ``dtype`` over ``shape``) over ``axes``, dropping them or keeping them as 1."""
+    """Fold ``source`` (values of ``dtype`` over ``shape``) over ``axes``: dropped, or kept as 1."""
     kept = tuple(d for d in range(len(shape)) if d not in axes)
     lead = tuple(1 if d in axes else shape[d] for d in range(len(shape)) if keepdim or d not in axes)
 
@@ -187,7 +216,31 @@ def fold(
         inner = dict(zip(axes, ks, strict=True))
         return source(*(inner[d] if d in inner else outer[d] for d in range(len(shape))))
 
-    return fold_terms(kind, lead, [shape[d] for d in axes], term, dtype, name, rule)
+    extents = [shape[d] for d in axes]
+    if kind == "sum" and dtype == "float32" and math.prod(extents) > _LONGEST_CHAIN and not rule:
+        return _fold_in_blocks(lead, extents, term, dtype, name)
+    return fold_terms(kind, lead, extents, term, dtype, name, rule)
+
+
+def _fold_in_blocks(
+    lead: Sequence[int],
+    extents: Sequence[int],
+    term: Callable[[tuple[Expr, ...], tuple[Expr, ...]], Expr],
+    dtype: str,
+    name: str,
+) -> te.Tensor:
+    """A sum in two stages: its longest axis in blocks, then the blocks' sums."""
+    longest = max(range(len(extents)), key=lambda d: extents[d])
+    count = _blocks(extents[longest])
+    size = extents[longest] // count
+    inner = [size if d == longest else extent for d, extent in enumerate(extents)]
+
+    def in_block(index: tuple[Expr, ...], ks: tuple[Expr, ...]) -> Expr:
+        whole = tuple(index[-1] * size + k if d == longest else k for d, k in enumerate(ks))
+        return term(index[:-1], whole)
+
+    partial = fold_terms("sum", (*lead, count), inner, in_block, dtype, f"{name}_blocks")
+    return fold_terms("sum", lead, [count], lambda i, ks: partial(*i, *ks), dtype, name)
 
 
 def finish(value: te.Tensor, source: str, target: str, name: str = "out") -> te.Tensor:
@@ -197,3 +250,54 @@ def finish(value: te.Tensor, source: str, target: str, name: str = "out") -> te.
     if source == target:
         return value
     return te.compute(value.shape, lambda *i: convert(value(*i), source, target), name=name)
+
+
+def row_rule(shape: Sequence[int], axes: Sequence[int]) -> str:
+    """The ``schedule_rule`` of a fold over the trailing axes of several rows; "" for any other."""
+    lead = len(shape) - len(axes)
+    trailing = tuple(axes) == tuple(range(lead, len(shape)))
+    return "row" if axes and trailing and math.prod(shape[:lead]) > 1 else ""
+
+
+def argextremum(
+    kind: str,
+    source: Source,
+    shape: Sequence[int],
+    axes: Sequence[int],
+    dtype: str,
+    *,
+    keepdim: bool = False,
+) -> tuple[te.Tensor, te.Tensor]:
+    """(values, int64 indices) of the "max" or "min" over ``axes``, counted row-major through them.
+
+    As in torch the first of equal values wins, and the first NaN over everything else. The fold must be run in
+    order: the combiner looks at no index.
+    """
+    from tvm import te, tirx
+
+    start = extremum_identity(dtype, lowest=kind == "max")
+
+    def combine_pairs(a: tuple[Expr, Expr], b: tuple[Expr, Expr]) -> tuple[Expr, Expr]:
+        beats = b[1] > a[1] if kind == "max" else b[1] < a[1]
+        if dtype in FLOATS:
+            beats = tirx.any(beats, tirx.all(is_nan(b[1], dtype), tirx.Not(is_nan(a[1], dtype))))
+        return tirx.Select(beats, b[0], a[0]), tirx.Select(beats, b[1], a[1])
+
+    reducer = te.comm_reducer(combine_pairs, lambda i, v: (tirx.const(0, i), const(start, dtype)), name="arg")
+    kept = tuple(d for d in range(len(shape)) if d not in axes)
+    lead = tuple(1 if d in axes else shape[d] for d in range(len(shape)) if keepdim or d not in axes)
+    ks = tuple(te.reduce_axis((0, shape[d]), name=f"r{d}") for d in axes)
+
+    def pair(*index: Expr) -> Expr:
+        where: dict[int, Expr] = dict(zip(kept, (index[d] for d in kept) if keepdim else index, strict=True))
+        where |= dict(zip(axes, ks, strict=True))
+        flat: Expr = tirx.const(0, "int32")
+        for axis, k in zip(axes, ks, strict=True):
+            flat = flat * shape[axis] + k
+        return reducer((flat.astype("int64"), source(*(where[d] for d in range(len(shape))))), axis=ks)
+
+    if not ks:
+        zero = te.compute(lead, lambda *i: tirx.const(0, "int64"), name="indices")
+        return te.compute(lead, lambda *i: source(*i), name="values"), zero
+    indices, values = te.compute(lead, pair, name="arg")
+    return values, indices

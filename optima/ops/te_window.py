@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from optima.ops.te_reduce import const
+from optima.ops.te_reduce import accumulator, const, load
 
 if TYPE_CHECKING:
     from tvm import te
@@ -53,6 +53,8 @@ def pad(
 ) -> te.Tensor:
     """``x`` with its last ``len(before)`` axes grown by ``value``; ``x`` itself where nothing is to add.
 
+    The grown tensor is in the accumulator of ``dtype``: each element is widened once, not once per window.
+
     ``after`` may be negative: elements that no window reaches are then simply not read.
     """
     from tvm import te, tirx
@@ -71,6 +73,6 @@ def pad(
             inside += [i >= b] if b else []
             inside += [i < n + b] if a else []
             where.append(i - b if b else i)
-        return tirx.if_then_else(tirx.all(*inside), x(*where), const(value, dtype))
+        return tirx.if_then_else(tirx.all(*inside), load(x, *where), const(value, accumulator(dtype)))
 
     return te.compute(shape, element, name="padded")
