@@ -74,7 +74,7 @@ def measure(name: str, threads: int, repeats: int) -> dict[str, Any]:
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as scratch:
         module, samples, path = compile_model(name, Path(scratch))
-        model = rt.Context().load_model(path)
+        model = rt.Context(threads=threads).load_model(path)
         arrays = [s.numpy() for s in samples]
 
         def eager() -> object:
@@ -108,7 +108,7 @@ def main() -> None:
     rows = []
     for name in arguments.models:
         for threads in arguments.threads:
-            environment = {**os.environ, "OPTIMA_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+            environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
             command = [sys.executable, "-m", "benchmarks.latency", "--one", "--models", name]
             command += ["--threads", str(threads), "--repeats", str(arguments.repeats)]
             done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -110,12 +110,14 @@ def _buffer(
     keys: dict[str, str],
 ) -> BufferMeta:
     tensor = graph.tensors[name]
-    shape, dtype = tensor.shape, tensor.dtype
     owner = home.get(root[name], root[name])
+    place: dict[str, object]
     if name in graph.inputs or name in graph.outputs:
-        return BufferMeta(name=name, shape=shape, dtype=dtype, kind="border")
-    if owner != name:
-        return BufferMeta(name=name, shape=shape, dtype=dtype, kind="alias", alias_of=owner)
-    if tensor.is_param:
-        return BufferMeta(name=name, shape=shape, dtype=dtype, kind="constant", key=keys[name])
-    return BufferMeta(name=name, shape=shape, dtype=dtype, kind="scratch", offset=offsets[name])
+        place = {"kind": "border"}
+    elif owner != name:
+        place = {"kind": "alias", "alias_of": owner}
+    elif tensor.is_param:
+        place = {"kind": "constant", "key": keys[name]}
+    else:
+        place = {"kind": "scratch", "offset": offsets[name]}
+    return BufferMeta.model_validate({"name": name, "shape": tensor.shape, "dtype": tensor.dtype, **place})
