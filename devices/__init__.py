@@ -1,7 +1,7 @@
 """What hardware exists: kinds, references such as ``X64:0``, and their specifications. No torch, no SDK."""
 
 from devices.catalog import spec_of
-from devices.errors import InternalError, OptimaError, Problem, UserError
+from devices.errors import InternalError, OptimaError, Problem, UserError, rows_of
 from devices.kind import DeviceEnum, Family
 from devices.ref import DeviceRef, MalformedDevice
 from devices.spec import DeviceSpec, Link
@@ -17,5 +17,6 @@ __all__ = [
     "OptimaError",
     "Problem",
     "UserError",
+    "rows_of",
     "spec_of",
 ]

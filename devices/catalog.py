@@ -11,7 +11,9 @@ _PCIE3_X4 = Link("PCIe 3.0 x4", 3.94e9, "PCI-SIG PCIe 3.0: 8 GT/s x 4 lanes x 12
 _USB3 = Link("USB 3.0", 0.5e9, "USB 3.0: 5 Gbit/s with 8b/10b coding")
 _SOC = Link("shared SoC memory", 0.0, "the device shares the CPU's DRAM; copies, if any, are the driver's")
 
-_CPU_DTYPES = ("float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
+_CPU_DTYPES = (
+    "float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool",
+)  # fmt: skip
 _GPU_DTYPES = ("float32", "float16", "int32", "uint8", "int8", "bool")
 _NPU_DTYPES = ("float32", "float16", "uint8", "int8")
 
@@ -73,5 +75,9 @@ _SPECS = {
 
 
 def spec_of(kind: DeviceEnum) -> DeviceSpec:
-    """The specification of a kind; every kind has one."""
+    """The specification of a kind; every kind has one.
+
+    >>> spec_of(DeviceEnum.DEVICE_KIND_X64).backend
+    'llvm'
+    """
     return _SPECS[kind]

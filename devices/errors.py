@@ -21,6 +21,27 @@ class Problem:
     code: str = ""
 
 
+def rows_of(problems: Iterable[Problem]) -> list[str]:
+    """The problems as aligned lines: subject, place, reason; below each the user's own line of code.
+
+    >>> rows = [Problem("add_5", "no entry"), Problem("abs_2", "two", "net.py:3 in forward", "y = abs(x)")]
+    >>> print("\\n".join(rows_of(rows)))
+      add_5                         no entry
+      abs_2   net.py:3 in forward   two
+          y = abs(x)
+    """
+    problems = tuple(problems)
+    subject_width = max((len(p.subject) for p in problems), default=0)
+    where_width = max((len(p.where) for p in problems), default=0)
+    lines: list[str] = []
+    for p in problems:
+        where = f"   {p.where:<{where_width}}" if where_width else ""
+        lines.append(f"  {p.subject:<{subject_width}}{where}   {p.reason}".rstrip())
+        if p.code:
+            lines.append(f"      {p.code}")
+    return lines
+
+
 class OptimaError(Exception):
     """Base of all errors that Optima raises on purpose.
 
@@ -34,16 +55,7 @@ class OptimaError(Exception):
         super().__init__(message)
 
     def __str__(self) -> str:
-        lines = [self.message]
-        width = max((len(p.subject) for p in self.problems), default=0)
-        where_width = max((len(p.where) for p in self.problems), default=0)
-        for p in self.problems:
-            row = f"  {p.subject:<{width}}   {p.where:<{where_width}}   {p.reason}" if where_width else (
-                f"  {p.subject:<{width}}   {p.reason}"
-            )
-            lines.append(row.rstrip())
-            if p.code:
-                lines.append(f"      {p.code}")
+        lines = [self.message, *rows_of(self.problems)]
         if self.hint:
             lines.append(f"hint: {self.hint}")
         return "\n".join(lines)
@@ -70,5 +82,6 @@ class InternalError(OptimaError):
         super().__init__(
             message,
             problems=problems,
-            hint=hint or "this is a fault of Optima: please report it with this text, the map and the .gpickle",
+            hint=hint
+            or "this is a fault of Optima: please report it with this text, the map and the .gpickle",
         )

@@ -33,7 +33,11 @@ class DeviceEnum(Enum):
 
     @property
     def family(self) -> Family:
-        """CPU, GPU or NPU."""
+        """CPU, GPU or NPU.
+
+        >>> DeviceEnum.DEVICE_KIND_MALI.family
+        <Family.GPU: 'gpu'>
+        """
         return _FAMILY.get(self, Family.NPU)
 
 

@@ -9,7 +9,10 @@ from devices.kind import DeviceEnum, Family
 
 @dataclass(frozen=True)
 class Link:
-    """How bytes get to the device from host memory. ``bytes_per_s`` is a peak; ``source`` says whose figure."""
+    """How bytes get to the device from host memory.
+
+    ``bytes_per_s`` is a peak, 0.0 where nothing is copied; ``source`` says whose figure it is.
+    """
 
     name: str
     bytes_per_s: float
