@@ -11,13 +11,18 @@ from optima.ops.entry import OpEntry
 #: the family files, in the order of the support matrix; each has ``ENTRIES``
 FAMILIES = (
     "elementwise",
+    "activation",
+    "arithmetic",
     "compare",
     "views",
+    "splitting",
     "joining",
     "contraction",
     "convolution",
     "pooling",
     "reduction",
+    "softmax",
+    "scan",
     "normalization",
     "attention",
     "indexing",
