@@ -26,7 +26,7 @@ from optima.artifact.weights import Array, parse_weights
 from optima.backends.base import SubgraphView
 
 #: how often reading starts over because a compile replaced the folder meanwhile
-_ATTEMPTS = 5
+_ATTEMPTS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,16 +99,22 @@ def read_model(path: str | os.PathLike[str], digest: str | None = None) -> Loade
     alone is not checked (and not read).
     """
     root = Path(os.path.abspath(os.path.expanduser(os.fspath(path))))
-    for attempt in range(_ATTEMPTS):
-        before = _identity(root)
+    for _ in range(_ATTEMPTS):
         try:
-            return _read(root, digest)
-        except (ArtifactError, OSError) as error:
-            if attempt + 1 < _ATTEMPTS and _identity(root) != before:
-                continue  # a compile exchanged the folder while it was being read
-            if isinstance(error, OSError):
+            tree = Tree.scan(root)
+        except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
+            raise _absent(root, error) from error
+        try:
+            return _read(tree, digest)
+        except ArtifactError:
+            if tree.in_place:
+                raise
+        except OSError as error:
+            if tree.in_place:
                 raise _absent(root, error) from error
-            raise
+        finally:
+            tree.close()
+        # A compile replaced the folder while it was being read: read the new one.
     raise ArtifactError(f"{root} is replaced again and again", hint="load it when the compiles are done")
 
 
@@ -117,24 +123,16 @@ def digest_of(path: str | os.PathLike[str]) -> str:
     return read_model(path).digest
 
 
-def _identity(root: Path) -> tuple[int, int] | None:
-    try:
-        info = os.stat(root)
-    except OSError:
-        return None
-    return info.st_dev, info.st_ino
-
-
-def _absent(root: Path, error: OSError) -> ArtifactError:
-    reason = (error.strerror or str(error)).lower()
-    message = f"{root} cannot be read as a model folder: {reason}"
-    if not root.exists():
+def _absent(root: Path, error: OSError | ValueError) -> ArtifactError:
+    reason = getattr(error, "strerror", None) or str(error)
+    message = f"{root} cannot be read as a model folder: {reason.lower()}"
+    if isinstance(error, FileNotFoundError) and not os.path.lexists(root):
         message = f"there is no model folder {root}"
     return ArtifactError(message, hint="give the folder that optimize() returned: <output>/<Model>")
 
 
-def _read(root: Path, digest: str | None) -> LoadedArtifact:
-    tree = Tree.scan(root)
+def _read(tree: Tree, digest: str | None) -> LoadedArtifact:
+    root = tree.root
     if MODEL_META not in tree.sizes:
         raise ArtifactError(
             f"{root} holds no {MODEL_META}", hint="give the folder that optimize() returned: <output>/<Model>"

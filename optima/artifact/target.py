@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
+import secrets
 import stat
-import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +38,14 @@ class Target:
     def lock_path(self) -> Path:
         """The file that a writer of ``folder`` holds locked; there only while one is writing."""
         return self.root / f".{self.name}.lock"
+
+    def temporary_name(self) -> str:
+        """A fresh name for a hidden folder beside ``folder``: ``.<name>.<16 hex digits>.tmp``."""
+        return f".{self.name}.{secrets.token_hex(8)}.tmp"
+
+    def is_temporary(self, name: str) -> bool:
+        """Whether ``name`` is one that ``temporary_name`` gives."""
+        return re.fullmatch(re.escape(f".{self.name}.") + r"[0-9a-f]{16}\.tmp", name) is not None
 
 
 def check_module_name(name: object) -> str:
@@ -72,7 +82,7 @@ def check_target(output_dir: str | os.PathLike[str], name: str, *, wait: bool = 
         raise OutputFolderError("output_folder_dir is not a path", hint="give text or a pathlib.Path")
     target = Target(Path(os.path.abspath(os.path.expanduser(text))), name)
     try:
-        _check_root(target.root)
+        _check_root(target)
         check_folder(target.folder)
         if not wait:
             refuse_if_busy(target.lock_path, target.folder)
@@ -81,8 +91,8 @@ def check_target(output_dir: str | os.PathLike[str], name: str, *, wait: bool = 
     return target
 
 
-def _check_root(root: Path) -> None:
-    nearest = root
+def _check_root(target: Target) -> None:
+    root = nearest = target.root
     while not os.path.lexists(nearest) and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir():
@@ -91,7 +101,10 @@ def _check_root(root: Path) -> None:
             hint="choose another output_folder_dir",
         )
     # Trying is the only test that quotas, root on a network share and /proc cannot fool.
-    os.rmdir(tempfile.mkdtemp(prefix=".optima.", suffix=".probe", dir=nearest))
+    probe = nearest / target.temporary_name()
+    probe.mkdir(mode=0o700)
+    with suppress(FileNotFoundError):  # a writer of the same model may clean it up
+        probe.rmdir()
 
 
 def check_folder(folder: Path) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -44,7 +42,7 @@ class Workspace:
 @contextmanager
 def workspace(target: Target) -> Iterator[Workspace]:
     """A fresh workspace beside the model folder, on the same file system; removed however it ends."""
-    space = Workspace(target.root / f".{target.name}.{secrets.token_hex(8)}.tmp")
+    space = Workspace(target.root / target.temporary_name())
     space.path.mkdir(mode=0o700)
     try:
         (space.path / _MARKER).touch()
@@ -59,13 +57,13 @@ def recover(target: Target) -> None:
 
     Call it with the target's lock held: then no workspace of this name has a living owner.
     """
-    pattern = re.compile(re.escape(f".{target.name}.") + r"[0-9a-f]{16}\.tmp")
     for name in sorted(os.listdir(target.root)):
         path = target.root / name
-        if not pattern.fullmatch(name) or path.is_symlink() or not path.is_dir():
+        if not target.is_temporary(name) or path.is_symlink() or not path.is_dir():
             continue
         if not os.listdir(path):
-            path.rmdir()  # killed between mkdir and marker
+            with suppress(FileNotFoundError):  # check_target's own probe, just removed by it
+                path.rmdir()
         elif (path / _MARKER).is_file():
             space = Workspace(path)
             if space.old.is_dir() and not os.path.lexists(target.folder):
