@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from optima.kernels.schedule.expressions import mentions
 from optima.kernels.schedule.inline import inline_cheap
 from optima.kernels.schedule.structure import (
     NotApplicable,
@@ -107,18 +108,6 @@ def reads_only_own_element(sch: Any, block: Any) -> bool:
 
 def reduction_is_contiguous(sch: Any, block: Any) -> bool:
     """Whether some operand's last index moves with a reduction axis: vectors then go along the reduction."""
-    from tvm.tirx import stmt_functor
-
     node = sch.get(block)
     folded = [v.var for v in node.iter_vars if int(v.iter_type) == 2]
-    found = False
-    for read in node.reads:
-        if not len(read.region):
-            continue
-
-        def visit(expr: Any) -> None:
-            nonlocal found
-            found = found or any(expr.same_as(v) for v in folded)
-
-        stmt_functor.post_order_visit(read.region[-1].min, visit)
-    return found
+    return any(len(r.region) and mentions(r.region[-1].min, folded) for r in node.reads)

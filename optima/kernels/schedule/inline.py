@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from optima.kernels.schedule.expressions import body_cost
 from optima.kernels.schedule.structure import is_output, is_spatial, stages, work_of, written_shape
 
 #: how many times a stage of plain arithmetic may be evaluated per element before storing it is cheaper
@@ -25,28 +26,8 @@ def _worth_inlining(sch: Any, block: Any) -> bool:
     for d in written_shape(sch, block):
         elements *= d
     repeats = sum(work_of(sch, c) for c in consumers) / max(1, elements)
-    calls, operations = _body_cost(sch.get(block).body)
+    calls, operations = body_cost(sch.get(block).body)
     if operations == 0 and calls == 0:
         return True
     return repeats <= 1 or (calls == 0 and repeats <= _CHEAP_REPEATS)
 
-
-def _body_cost(body: Any) -> tuple[int, int]:
-    """(calls of mathematical functions, arithmetic operations) in a block's value; indices do not count."""
-    from tvm import tirx
-    from tvm.tirx import stmt_functor
-
-    if not isinstance(body, tirx.BufferStore):
-        return 1, 1
-    calls = operations = 0
-    arithmetic = (tirx.Add, tirx.Sub, tirx.Mul, tirx.Div, tirx.Max, tirx.Min, tirx.Select)
-
-    def visit(node: Any) -> None:
-        nonlocal calls, operations
-        if isinstance(node, tirx.Call) and str(node.op.name) != "tirx.if_then_else":
-            calls += 1
-        elif isinstance(node, arithmetic) and str(node.ty).startswith(("float", "bfloat")):
-            operations += 1
-
-    stmt_functor.post_order_visit(body.value, visit)
-    return calls, operations
