@@ -24,6 +24,7 @@ CLASSES = {
     "DuplicateOp": "optima.ops.registry",
     "RecipeError": "optima.recipe",
     "AllocationError": "optima.allocation",
+    "UnsupportedPlacement": "optima.allocation",
     "UnknownCpu": "optima.kernels.target",
     "LinkError": "optima.kernels.build",
     "NativeLibraryMissing": "optima.native.errors",
