@@ -53,9 +53,10 @@ def plan_borders(meta: ModelMeta, constants: Mapping[str, Array]) -> BorderPlan:
                 problems.append(Problem(name, f"is read by {part.name} before any subgraph makes it"))
         for name in part.outputs:
             if name not in tensors or name in lives:
-                problems.append(Problem(name, f"is made by {part.name}: described nowhere, or made twice"))
+                problems.append(Problem(name, f"made by {part.name}: described nowhere or made twice"))
             lives[name] = [step, end if name in final else step]
-    problems += [Problem(n, "is an output that nothing makes") for n in sorted(final - set(lives) - set(constants))]
+    lacking = sorted(final - set(lives) - set(constants))
+    problems += [Problem(name, "is an output that nothing makes") for name in lacking]
     if problems:
         raise ArtifactError("model.meta contradicts itself", problems=problems, hint=COMPILE_AGAIN)
     spans = [

@@ -27,9 +27,9 @@ _numbers = itertools.count()
 class Context:
     """Loads models. Contexts differ in their log and extensions; the worker pool is one per process.
 
-    ``verbosity``: what is logged, through ``logging`` under ``optima.runtime``. ``log_path``: a file that gets
-    the log as well. ``threads``: cores that parallel loops may use, for the whole process; None leaves it
-    as it is, at first all that the process may use. Raises UserError when the log file cannot be opened.
+    ``verbosity``: what is logged, through ``logging`` under ``optima.runtime``. ``log_path``: a file that
+    gets the log as well. ``threads``: cores that parallel loops may use, for the whole process; None leaves
+    it as it is, at first all that the process may use. Raises UserError when the log file cannot be opened.
     """
 
     def __init__(

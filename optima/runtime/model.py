@@ -99,7 +99,8 @@ class Model:
     # ---- running it
 
     def create_request(self) -> InferRequest:
-        """A request with buffers of its own, at most ``meta.request_bytes``. Raises UserError without memory."""
+        """A request with buffers of its own, at most ``meta.request_bytes``. Raises UserError if they do not
+        fit into memory."""
         return InferRequest(
             Session(self._loaded), self.input_tensors_info, self.output_tensors_info, self._log
         )
