@@ -16,6 +16,7 @@ from optima.graph import Graph, Tensor
 from optima.passes.choose_layout import choose_layout
 from optima.passes.context import PassContext
 from optima.passes.drop_noop_views import drop_noop_views
+from optima.passes.drop_unused_ops import drop_unused_ops
 from optima.passes.fold_batchnorm import fold_batchnorm
 from optima.passes.fold_constants import fold_constants
 from optima.passes.fuse_epilogues import fuse_epilogues, groups_of
@@ -43,6 +44,7 @@ class Pass:
 PASSES: tuple[Pass, ...] = (
     Pass("skip_empty", skip_empty, 0.0, drops_origins=True),
     Pass("drop_noop_views", drop_noop_views, 0.0),
+    Pass("drop_unused_ops", drop_unused_ops, 0.0),
     Pass("use_linear", use_linear, 1e-5),
     Pass("fold_batchnorm", fold_batchnorm, 1e-5),
     Pass("choose_layout", choose_layout, 1e-5),

@@ -95,21 +95,13 @@ class _Rewriter:
         return True
 
     def result(self) -> Graph:
-        """The rebuilt graph, without reshapes that nothing reads any more."""
+        """The rebuilt graph. Reshapes that were read past stay in it; ``drop_unused_ops`` follows."""
         name = self.output_name
-        ops = [
+        return self.graph.rebuild(
             replace(
                 op,
                 inputs=tuple(name.get(n, n) for n in op.inputs),
                 outputs=tuple(name.get(n, n) for n in op.outputs),
             )
             for op in self.ops.values()
-        ]
-        read = set(self.graph.outputs)
-        kept: list[Op] = []
-        for op in reversed(ops):
-            if self._is_reshape(op) and op.outputs[0] not in read:
-                continue
-            read.update(op.inputs)
-            kept.append(op)
-        return self.graph.rebuild(reversed(kept))
+        )

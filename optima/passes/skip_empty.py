@@ -23,25 +23,36 @@ from torch2nx.errors import GraphError
 def skip_empty(graph: Graph, context: PassContext) -> Graph:
     """The graph without ops whose outputs all have no element. Exact.
 
-    An op of several outputs of which only some are empty stays as it is.
+    An op of several outputs of which only some are empty stays, and so does one that reads both an empty tensor
+    and something that an input reaches (other than by joining).
     """
-    empty = [
-        op for op in graph.ops if op.outputs and all(graph.type_of(n).numel == 0 for n in op.outputs)
-    ]
-    if not empty:
+    if all(t.type.numel for t in graph.tensors.values()):
         return graph
-    names = {op.name for op in empty}
-    made = [_empty_param(graph, n) for op in empty for n in op.outputs]
-    ops = [_without_empty_members(graph, op) for op in graph.ops if op.name not in names]
+    made: list[Tensor] = []
+    ops: list[Op] = []
+    for op in graph.ops:
+        if op.outputs and all(graph.type_of(n).numel == 0 for n in op.outputs):
+            made += [_empty_param(graph.tensors[n]) for n in op.outputs]
+        else:
+            ops.append(_without_empty_inputs(graph, _without_empty_members(graph, op), made))
     return fold_constants(graph.rebuild(ops, made))[0]
 
 
-def _empty_param(graph: Graph, name: str) -> Tensor:
-    type_ = graph.type_of(name)
-    value = np.empty(type_.shape, numpy_dtype(type_.dtype))
-    return replace(
-        graph.tensors[name], is_param=True, value=value, recipe=frozen("it has no element")
-    )
+def _empty_param(tensor: Tensor) -> Tensor:
+    value = np.empty(tensor.shape, numpy_dtype(tensor.dtype))
+    return replace(tensor, is_param=True, value=value, recipe=frozen("it has no element"))
+
+
+def _without_empty_inputs(graph: Graph, op: Op, made: list[Tensor]) -> Op:
+    """``op`` reading a constant in the place of each empty input of the graph: there is nothing to wait for."""
+    inputs = []
+    for name in op.inputs:
+        if name in graph.inputs and graph.type_of(name).numel == 0:
+            tensor = graph.tensors[name]
+            made.append(replace(_empty_param(tensor), name=f"{name}.empty", argument="", layout=""))
+            name = made[-1].name
+        inputs.append(name)
+    return replace(op, inputs=tuple(inputs))
 
 
 def _without_empty_members(graph: Graph, op: Op) -> Op:
