@@ -2,8 +2,8 @@
 
 An entry is a file of its own, ``<root>/v1/<first two digits>/<key>``: a magic word, the sha256 of key and
 data, the data. Written beside and renamed, so that a reader sees all of it or nothing; verified at each
-reading, so that a torn or edited entry is a miss and goes away. Whoever can write in the folder can plant code
-that later runs: it is made for its owner alone (0700).
+reading, so that a torn or edited entry is a miss and goes away. Whoever can write in the folder can plant
+code that later runs: it is made for its owner alone (0700).
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from optima.jobs.request import pack
 
 @dataclass(frozen=True)
 class JobResults:
-    """``results``: bytes by job key. ``compiled`` and ``cached`` count distinct jobs, ``workers`` the processes.
+    """``results``: bytes by job key. ``compiled`` and ``cached`` count distinct jobs, ``workers`` processes.
 
     ``seconds``: time in ``lookup`` (reading the cache), ``compile`` (all workers together, by the wall clock)
     and ``store`` (writing the cache, within ``compile``).
@@ -99,6 +99,7 @@ class _Run:
         self._idle: list[Worker] = []
         self._selector = selectors.DefaultSelector()
         self._paths = import_paths()
+        self._tried_again: set[str] = set()
 
     def to_the_end(self, workers: int) -> None:
         """Finish or fail every job. An exception on the way, Ctrl-C included, kills this run's workers."""
@@ -131,18 +132,16 @@ class _Run:
             try:
                 worker.send(request)
             except BrokenPipeError:
-                self._retire(worker)
                 if not worker.started:
                     raise worker.start_error() from None
-                self.pending.appendleft(job)  # it died while it waited: not this job's doing
+                self._bury(worker)
 
     def _hear(self, worker: Worker) -> None:
         job = self._busy[worker]
         try:
             frame = worker.receive()
         except EOFError:
-            self._retire(worker)
-            self._fail(Failure.of_death(job, worker.end(), worker.last_words()))
+            self._bury(worker)
             return
         if frame is None:
             return
@@ -155,10 +154,16 @@ class _Run:
         else:
             self._fail(Failure.of_exception(job, content, worker.last_words()))
 
-    def _retire(self, worker: Worker) -> None:
+    def _bury(self, worker: Worker) -> None:
+        """Its job failed; unless it died while it waited for one, then another worker gets the job, once."""
         self._selector.unregister(worker)
-        del self._busy[worker]
+        job = self._busy.pop(worker)
         worker.kill()
+        if worker.working or job.key in self._tried_again:
+            self._fail(Failure.of_death(job, worker.end(), worker.last_words()))
+        else:
+            self._tried_again.add(job.key)
+            self.pending.appendleft(job)
 
     def _finish(self, job: Job, data: bytes) -> None:
         self.results[job.key] = data

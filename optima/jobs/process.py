@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 
 from optima.jobs.errors import WorkerStartError
-from optima.jobs.protocol import HELLO, JOB, read_frame, write_frame
+from optima.jobs.protocol import HELLO, JOB, TAKEN, read_frame, write_frame
 
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -40,12 +40,12 @@ def import_paths() -> list[str]:
 
 
 class Worker:
-    """One compile process. ``started`` once it said hello."""
+    """One compile process. ``started`` once it said hello, ``working`` while it has a job."""
 
     def __init__(self) -> None:
         if not sys.executable:
             raise OSError("sys.executable is empty, so there is no Python to start")
-        self.started = False
+        self.started = self.working = False
         # A file and not a pipe: nobody has to drain it, and a crash leaves its last words there.
         self._log = tempfile.TemporaryFile(mode="a+b")  # noqa: SIM115 - lives as long as the process
         command = [sys.executable, "-P", "-c", _START, json.dumps(import_paths()), str(os.getpid())]
@@ -79,20 +79,22 @@ class Worker:
         """Hand over one job. Raises BrokenPipeError if the process is gone."""
         assert self._process.stdin is not None
         self._log.truncate(0)
+        self.working = False
         write_frame(self._process.stdin.fileno(), JOB, request)
 
     def receive(self) -> tuple[bytes, bytes] | None:
-        """One frame, None for the hello. Raises EOFError if the process is gone, WorkerStartError if it was
-        gone before its hello."""
+        """One answer, None for news. Raises EOFError if the process is gone, WorkerStartError if it was gone
+        before its hello."""
         try:
             tag, content = read_frame(self.fileno())
         except EOFError:
             if not self.started:
                 raise self.start_error() from None
             raise
-        if tag == HELLO:
-            self.started = True
+        if tag in (HELLO, TAKEN):
+            self.started, self.working = True, tag == TAKEN
             return None
+        self.working = False
         return tag, content
 
     def start_error(self) -> WorkerStartError:

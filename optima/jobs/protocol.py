@@ -8,6 +8,8 @@ import os
 HELLO = b"H"
 #: parent -> worker: pickle of (sys.path, "module:function", pickled payload)
 JOB = b"J"
+#: worker -> parent: the job has arrived; whoever dies after this died of it
+TAKEN = b"T"
 #: worker -> parent: the job's bytes
 RESULT = b"R"
 #: worker -> parent: JSON of a Failure

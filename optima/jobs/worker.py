@@ -16,7 +16,7 @@ import sys
 import traceback
 
 from devices import OptimaError
-from optima.jobs.protocol import FAILURE, HELLO, RESULT, read_frame, write_frame
+from optima.jobs.protocol import FAILURE, HELLO, RESULT, TAKEN, read_frame, write_frame
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -35,6 +35,7 @@ def main(parent: int) -> None:
             _, request = read_frame(requests)
         except EOFError:
             os._exit(0)  # nothing here is worth the seconds that a compiler's destructors take
+        write_frame(answers, TAKEN, b"")
         write_frame(answers, *_run(request))
 
 
