@@ -48,8 +48,7 @@ def program_of(group: Graph, name: str = "kernel") -> tvm.IRModule:
 def _placeholder(name: str, kind: TensorType) -> te.Tensor:
     from tvm import te
 
-    dtype = "uint16" if kind.dtype == "bfloat16" else kind.dtype
-    return te.placeholder(kind.shape, dtype=dtype, name=name.replace(".", "_"))
+    return te.placeholder(kind.shape, dtype=kind.dtype, name=name.replace(".", "_"))
 
 
 def _distinct(outputs: list[te.Tensor], arguments: list[te.Tensor]) -> list[te.Tensor]:

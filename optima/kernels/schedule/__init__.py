@@ -1,7 +1,8 @@
 """Schedule rules over ``tvm.s_tir.Schedule``: one file each, chosen by a block's ``schedule_rule`` annotation.
 
-A rule takes the schedule, its anchor block and the target, and raises ``NotApplicable`` where it does not fit; the
-function is then scheduled by ``generic``, and were even that to fail, left as TE made it: slow, but right.
+A rule takes the schedule, its anchor block, the target and the names of blocks that are scheduled already; it
+returns the names of those that it scheduled, and raises ``NotApplicable`` where it does not fit. What no rule took
+gets the ``generic`` schedule, and were even that to fail, stays as TE made it: slow, but right.
 """
 
 from __future__ import annotations
@@ -27,10 +28,7 @@ RULES = {
     "depthwise_blocked": "depthwise_blocked",
     "pool_blocked": "depthwise_blocked",
     "gemm_packed": "gemm_packed",
-    "gemm": "gemm",
-    "conv": "conv",
     "row": "row",
-    "transpose": "transpose",
 }
 
 
@@ -38,35 +36,36 @@ def schedule(module: tvm.IRModule, target: CpuTarget) -> tvm.IRModule:
     """The module with its one function scheduled for ``target``. Never fails for want of a fitting rule."""
     import tvm
 
-    rule = _wanted(module)
-    attempts: dict[str, Callable[[Any], None]] = {}
-    if rule is not None:
-        attempts[rule] = lambda sch: _apply_rule(sch, rule, target)
-    attempts["generic"] = lambda sch: generic.apply(sch, target)
-    for name, attempt in attempts.items():
-        sch = tvm.s_tir.Schedule(module)
-        try:
-            attempt(sch)
-        except NotApplicable as reason:
-            _LOG.debug("%s: %s", name, reason)
-        # TVM's primitives refuse with many exception types; whichever it is, the next attempt is still right.
-        except Exception as error:  # noqa: BLE001
-            _LOG.warning("schedule %s failed on a kernel, a slower one is used: %s", name, error)
-        else:
-            return sch.mod
-    return module
-
-
-def _wanted(module: tvm.IRModule) -> str | None:
-    """The rule of the one block that asks for more than the generic schedule."""
-    import tvm
-
     sch = tvm.s_tir.Schedule(module)
-    named = [rule_of(sch, b) for b in stages(sch)]
-    wanted = [name for name in named if name in RULES]
-    return wanted[0] if len(set(wanted)) == 1 or (wanted and wanted[0] == "row") else None
+    done: set[str] = set()
+    for name, rule in _anchors(sch):
+        if name not in done:
+            sch, handled = _attempt(sch, rule, lambda s, n=name, r=rule: _apply_rule(s, n, r, target, done))
+            done |= handled
+    sch, _ = _attempt(sch, "generic", lambda s: generic.apply(s, target, done))
+    return sch.mod
 
 
-def _apply_rule(sch: Any, rule: str, target: CpuTarget) -> None:
-    anchor = next(b for b in stages(sch) if rule_of(sch, b) == rule)
-    importlib.import_module(f"optima.kernels.schedule.{RULES[rule]}").apply(sch, anchor, target)
+def _anchors(sch: Any) -> list[tuple[str, str]]:
+    """(block, rule) of the blocks that ask for more than the generic schedule, in program order."""
+    named = [(sch.get(b).name_hint, rule_of(sch, b)) for b in stages(sch)]
+    return [(name, rule) for name, rule in named if rule in RULES]
+
+
+def _apply_rule(sch: Any, name: str, rule: str, target: CpuTarget, done: set[str]) -> set[str]:
+    apply = importlib.import_module(f"optima.kernels.schedule.{RULES[rule]}").apply
+    handled: set[str] = apply(sch, sch.get_sblock(name), target, frozenset(done))
+    return handled
+
+
+def _attempt(sch: Any, rule: str, step: Callable[[Any], set[str]]) -> tuple[Any, set[str]]:
+    """The schedule after ``step`` on a copy of it, and the blocks it handled; as it was where the step fails."""
+    trial = sch.copy()
+    try:
+        return trial, step(trial)
+    except NotApplicable as reason:
+        _LOG.debug("%s: %s", rule, reason)
+    # TVM's primitives refuse with many exception types; whichever it is, the schedule before it is still right.
+    except Exception as error:  # noqa: BLE001
+        _LOG.warning("the schedule rule %s failed on a kernel, a slower one is used: %s", rule, error)
+    return sch, set()

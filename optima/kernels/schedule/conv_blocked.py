@@ -15,7 +15,7 @@ from optima.kernels.schedule.structure import (
     fuse_parallel,
     inline_prologue,
     is_spatial,
-    schedule_rest,
+    name_of,
     split_axes,
     unroll_tile,
     work_of,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from optima.kernels.target import CpuTarget
 
 
-def apply(sch: Any, anchor: Any, target: CpuTarget) -> None:
+def apply(sch: Any, anchor: Any, target: CpuTarget, done: frozenset[str]) -> set[str]:
     """Schedule the convolution ``anchor`` with what stands before and behind it."""
     work = work_of(sch, anchor)
     spatial, reduction = split_axes(sch, anchor)
@@ -39,9 +39,12 @@ def apply(sch: Any, anchor: Any, target: CpuTarget) -> None:
     tile = choose_tile(
         extent(sch, oh), extent(sch, ow), extent(sch, co), target.vector_registers // vectors, 4 * target.threads
     )
+    handled = {name_of(sch, anchor)}
     for pad in sch.get_producers(anchor):
-        inline_prologue(sch, pad)
-        _pad_in_parallel(sch, pad, target)
+        if name_of(sch, pad) not in done:
+            inline_prologue(sch, pad, done)
+            _pad_in_parallel(sch, pad)
+            handled.add(name_of(sch, pad))
     epilogue = fold_epilogue(sch, anchor)
     co_o, co_i = sch.split(co, [None, tile.blocks])
     oh_o, oh_i = sch.split(oh, [None, tile.rows])
@@ -53,11 +56,12 @@ def apply(sch: Any, anchor: Any, target: CpuTarget) -> None:
     sch.vectorize(lane)
     sch.reverse_compute_at(epilogue, ow_o, preserve_unit_loops=True)
     unroll_tile(sch, epilogue, ow_o)
-    unroll_tile(sch, sch.decompose_reduction(anchor, reduction[0]), ow_o)
-    schedule_rest(sch, epilogue, target)
+    start = sch.decompose_reduction(anchor, reduction[0])
+    unroll_tile(sch, start, ow_o)
+    return handled | {name_of(sch, epilogue), name_of(sch, start)}
 
 
-def _pad_in_parallel(sch: Any, pad: Any, target: CpuTarget) -> None:
+def _pad_in_parallel(sch: Any, pad: Any) -> None:
     """The padded copy: rows in parallel, lanes (or, in a dense input, nothing) as vectors."""
     if not is_spatial(sch, pad):
         raise NotApplicable("the convolution reads a reduction")

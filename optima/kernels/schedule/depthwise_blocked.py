@@ -16,7 +16,7 @@ from optima.kernels.schedule.structure import (
     fuse_parallel,
     inline_prologue,
     is_spatial,
-    schedule_rest,
+    name_of,
     split_axes,
     unroll_tile,
     work_of,
@@ -31,48 +31,55 @@ _CHUNK_BYTES = 16_384
 _MOST_UNROLLED = 5
 
 
-def apply(sch: Any, anchor: Any, target: CpuTarget) -> None:
+def apply(sch: Any, anchor: Any, target: CpuTarget, done: frozenset[str]) -> set[str]:
     """Schedule the windowed reduction ``anchor``, its padding and its epilogue."""
-    work = work_of(sch, anchor)
     spatial, reduction = split_axes(sch, anchor)
-    producers = list(sch.get_producers(anchor))
-    for producer in producers:
-        inline_prologue(sch, producer)
-        if not is_spatial(sch, producer):
-            raise NotApplicable("the window reads a reduction")
-    epilogue = fold_epilogue(sch, anchor)
-    if len(spatial) == 3:
-        _whole_image(sch, anchor, epilogue, spatial, reduction, work)
-    elif len(spatial) == 5:
-        _windows(sch, anchor, epilogue, spatial, reduction, target)
-    else:
+    if len(spatial) not in (3, 5) or len(reduction) != 2:
         raise NotApplicable("not a window over a blocked tensor")
-    schedule_rest(sch, epilogue, target)
+    handled = {name_of(sch, anchor)}
+    pads = [p for p in sch.get_producers(anchor) if name_of(sch, p) not in done]
+    for pad in pads:
+        inline_prologue(sch, pad, done)
+        if not is_spatial(sch, pad):
+            raise NotApplicable("the window reads a reduction")
+        handled.add(name_of(sch, pad))
+    epilogue = fold_epilogue(sch, anchor)
+    work = work_of(sch, anchor)
+    if len(spatial) == 3:
+        at = _whole_image(sch, pads, spatial, reduction, work)
+    else:
+        at = _windows(sch, anchor, pads, spatial, reduction, target, work)
+    sch.reverse_compute_at(epilogue, at, preserve_unit_loops=True)
+    unroll_tile(sch, epilogue, at)
+    start = sch.decompose_reduction(anchor, reduction[0])
+    unroll_tile(sch, start, at)
+    return handled | {name_of(sch, epilogue), name_of(sch, start)}
 
 
-def _whole_image(
-    sch: Any, anchor: Any, epilogue: Any, spatial: list[Any], reduction: list[Any], work: int
-) -> None:
+def _whole_image(sch: Any, pads: list[Any], spatial: list[Any], reduction: list[Any], work: int) -> Any:
     """One result per channel: the reduction runs over the image with one vector of channels."""
     n, c, lane = spatial
     sch.reorder(n, c, *reduction, lane)
     outer = fuse_parallel(sch, [n, c], work)
     sch.vectorize(lane)
-    sch.reverse_compute_at(epilogue, outer, preserve_unit_loops=True)
-    unroll_tile(sch, epilogue, outer)
-    unroll_tile(sch, sch.decompose_reduction(anchor, reduction[0]), outer)
+    for pad in pads:
+        sch.compute_at(pad, outer, preserve_unit_loops=True)
+    return outer
 
 
 def _windows(
-    sch: Any, anchor: Any, epilogue: Any, spatial: list[Any], reduction: list[Any], target: CpuTarget
-) -> None:
+    sch: Any,
+    anchor: Any,
+    pads: list[Any],
+    spatial: list[Any],
+    reduction: list[Any],
+    target: CpuTarget,
+    work: int,
+) -> Any:
     n, c, oh, ow, lane = spatial
     kh, kw = reduction
-    work = work_of(sch, anchor)
-    height, width = extent(sch, oh), extent(sch, ow)
-    columns = max(d for d in divisors(width) if d <= target.vector_registers // 2)
-    rows = _rows_per_chunk(sch, anchor, height)
-    oh_o, oh_i = sch.split(oh, [None, rows])
+    columns = max(d for d in divisors(extent(sch, ow)) if d <= target.vector_registers // 2)
+    oh_o, oh_i = sch.split(oh, [None, _rows_per_chunk(sch, anchor, extent(sch, oh))])
     ow_o, ow_i = sch.split(ow, [None, columns])
     sch.reorder(n, c, oh_o, oh_i, ow_o, kh, kw, ow_i, lane)
     chunk = fuse_parallel(sch, [n, c, oh_o], work)
@@ -80,12 +87,10 @@ def _windows(
     sch.unroll(ow_i)
     if extent(sch, kw) <= _MOST_UNROLLED:
         sch.unroll(kw)
-    for producer in sch.get_producers(anchor):
-        sch.compute_at(producer, chunk, preserve_unit_loops=True)
-        sch.vectorize(sch.get_loops(producer)[-1])
-    sch.reverse_compute_at(epilogue, ow_o, preserve_unit_loops=True)
-    unroll_tile(sch, epilogue, ow_o)
-    unroll_tile(sch, sch.decompose_reduction(anchor, kh), ow_o)
+    for pad in pads:
+        sch.compute_at(pad, chunk, preserve_unit_loops=True)
+        sch.vectorize(sch.get_loops(pad)[-1])
+    return ow_o
 
 
 def _rows_per_chunk(sch: Any, anchor: Any, height: int) -> int:

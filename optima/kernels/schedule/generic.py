@@ -14,6 +14,7 @@ from optima.kernels.schedule.structure import (
     fuse_parallel,
     is_reduction,
     is_spatial,
+    name_of,
     split_axes,
     stages,
     work_of,
@@ -26,11 +27,13 @@ if TYPE_CHECKING:
 _UNROLLED_VECTORS = 4
 
 
-def apply(sch: Any, target: CpuTarget) -> None:
-    """Schedule every stage of the function on its own, after inlining what costs nothing to compute again."""
-    inline_cheap(sch)
-    for block in stages(sch):
+def apply(sch: Any, target: CpuTarget, done: set[str]) -> set[str]:
+    """Schedule every stage that is not ``done`` on its own, after inlining what costs nothing to compute again."""
+    inline_cheap(sch, [b for b in stages(sch) if name_of(sch, b) not in done])
+    rest = [b for b in stages(sch) if name_of(sch, b) not in done]
+    for block in rest:
         schedule_stage(sch, block, target)
+    return {name_of(sch, b) for b in rest}
 
 
 def schedule_stage(sch: Any, block: Any, target: CpuTarget) -> None:

@@ -77,12 +77,18 @@ def is_output(sch: Any, block: Any) -> bool:
     return any(sch.get(b).name_hint == name for b in sch.get_output_blocks(root))
 
 
-def inline_prologue(sch: Any, block: Any) -> None:
-    """Inline what feeds ``block``'s producers, so that at most one stage of data movement stands before it."""
+def inline_prologue(sch: Any, block: Any, done: frozenset[str]) -> None:
+    """Inline what feeds ``block``, so that at most the stage ``block`` itself stands before its consumer."""
     for producer in sch.get_producers(block):
-        inline_prologue(sch, producer)
-        if is_spatial(sch, producer) and not is_output(sch, producer):
-            sch.compute_inline(producer)
+        if is_spatial(sch, producer) and not is_output(sch, producer) and name_of(sch, producer) not in done:
+            inline_prologue(sch, producer, done)
+            if len(list(sch.get_consumers(producer))) == 1:
+                sch.compute_inline(producer)
+
+
+def name_of(sch: Any, block: Any) -> str:
+    """The block's name, unique in its function."""
+    return str(sch.get(block).name_hint)
 
 
 def fold_epilogue(sch: Any, anchor: Any) -> Any:
@@ -135,30 +141,6 @@ def at_own_element(region: Any, axes: list[Any]) -> bool:
         if not (unit or part.min.same_as(axis)):
             return False
     return True
-
-
-def schedule_rest(sch: Any, last: Any, target: Any) -> None:
-    """Give the stages behind the write-back block ``last`` the generic schedule."""
-    from optima.kernels.schedule.generic import schedule_stage
-    from optima.kernels.schedule.inline import inline_cheap
-
-    later = stages_behind(sch, last)
-    inline_cheap(sch, later)
-    for block in stages_behind(sch, last):
-        schedule_stage(sch, block, target)
-
-
-def stages_behind(sch: Any, block: Any) -> list[Any]:
-    """The blocks that depend on ``block``, nearest first, each once."""
-    found: dict[str, Any] = {}
-    queue = list(sch.get_consumers(block))
-    while queue:
-        current = queue.pop(0)
-        name = sch.get(current).name_hint
-        if name not in found:
-            found[name] = current
-            queue.extend(sch.get_consumers(current))
-    return list(found.values())
 
 
 def unroll_tile(sch: Any, block: Any, below: Any) -> None:
