@@ -4,7 +4,7 @@ Needs numpy and the small C library beside this file; neither torch nor tvm. The
 in docs/kernel_abi.md. Importing this package does not load the library: the first use of a class does.
 """
 
-from optima.native.arrays import ALIGNMENT, aligned_copy, aligned_empty, is_aligned
+from optima.native.arrays import ALIGNMENT, aligned_empty, is_aligned, view_at
 from optima.native.cores import available_cores
 from optima.native.errors import KernelFailed, KernelRefused, NativeLibraryMissing
 from optima.native.kernel import KERNEL_ABI, KERNEL_SYMBOL_PREFIX, Kernel
@@ -23,8 +23,8 @@ __all__ = [
     "Operand",
     "Pool",
     "Program",
-    "aligned_copy",
     "aligned_empty",
     "available_cores",
     "is_aligned",
+    "view_at",
 ]

@@ -29,15 +29,16 @@ def aligned_empty(shape: tuple[int, ...], dtype: str) -> Array:
     alignment = _PAGE if nbytes >= _BIG else ALIGNMENT
     # A block of no bytes still needs an address: kernels refuse a null pointer.
     block = np.empty(max(nbytes, 1) + alignment, np.uint8)
-    start = -block.ctypes.data % alignment
-    return block[start : start + nbytes].view(kind).reshape(shape)
+    return view_at(block, -block.ctypes.data % alignment, shape, dtype)
 
 
-def aligned_copy(array: Array, dtype: str) -> Array:
-    """A dense, aligned copy of ``array``, which must already hold ``dtype`` in native byte order."""
-    copy = aligned_empty(array.shape, dtype)
-    np.copyto(copy, array, casting="equiv")
-    return copy
+def view_at(block: Array, offset: int, shape: tuple[int, ...], dtype: str) -> Array:
+    """The dense array of ``dtype`` at byte ``offset`` of a dense uint8 block, whose memory it shares.
+
+    Not by slicing: numpy moves an empty slice to the start of the block, which may not be aligned. Raises
+    TypeError when it does not fit into the block.
+    """
+    return np.ndarray(shape, numpy_dtype(dtype), block, offset)
 
 
 def is_aligned(array: Array) -> bool:

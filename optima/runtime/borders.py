@@ -10,7 +10,7 @@ from optima.artifact.errors import COMPILE_AGAIN, ArtifactError
 from optima.artifact.manifest import ModelMeta, TensorMeta
 from optima.backends.llvm.memory import Lifetime, place
 from optima.graph import TensorType, numpy_dtype
-from optima.native import aligned_empty, is_aligned
+from optima.native import aligned_empty, is_aligned, view_at
 from optima.runtime.tensors import Array
 
 
@@ -25,12 +25,10 @@ class BorderPlan:
     def allocate(self) -> dict[str, Array]:
         """Fresh buffers: dense, 64-byte aligned, in PyTorch's logical shape."""
         block = aligned_empty((self.nbytes,), "uint8")
-        arrays: dict[str, Array] = {}
-        for name, offset in self.offsets.items():
-            tensor = self.tensors[name]
-            size = TensorType(tensor.shape, tensor.dtype).nbytes
-            arrays[name] = block[offset : offset + size].view(numpy_dtype(tensor.dtype)).reshape(tensor.shape)
-        return arrays
+        return {
+            name: view_at(block, offset, self.tensors[name].shape, self.tensors[name].dtype)
+            for name, offset in self.offsets.items()
+        }
 
 
 def plan_borders(meta: ModelMeta, constants: Mapping[str, Array]) -> BorderPlan:

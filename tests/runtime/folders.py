@@ -30,13 +30,13 @@ def buffer(name: str, shape: Sequence[int], kind: str, dtype: str = "float32", *
     return {"name": name, "shape": list(shape), "dtype": dtype, "kind": kind, **more}
 
 
-def call(kernel: str, *args: str, block: int = 0) -> dict[str, Any]:
+def call(kernel: str, *args: str, channels: int = 0) -> dict[str, Any]:
     """A kernel call whose last argument is its result."""
     return {
         "kernel": kernel,
         "args": list(args),
         "ops": [f"{kernel}_op"],
-        "results": {args[-1].partition(".nchw")[0]: [args[-1], block]},
+        "results": {args[-1].partition(".nchw")[0]: [args[-1], channels]},
     }
 
 

@@ -202,7 +202,7 @@ def with_buffer(name: str, changes: dict[str, Any]) -> SubgraphView:
         ({"kernels": []}, "there is no kernel double"),
         ({"kernels": [{"name": "double", "file": "../x", "symbol": "s"}]}, "not in the folder"),
         ({"calls": [folders.call("double", "x", "nowhere")]}, "no buffer nowhere"),
-        ({"calls": [folders.call("double", "x", "z", block=16)]}, "not blocked by 16"),
+        ({"calls": [folders.call("double", "x", "z", channels=16)]}, "does not hold 16 channels"),
         ({"copies": [["z", "nowhere"]]}, "cannot be a copy"),
     ],
 )

@@ -11,7 +11,7 @@ from devices import DeviceRef, Problem, UserError
 from optima.backends.base import LoadEnv, SubgraphView
 from optima.backends.llvm.buffers import Array, BadSubgraph, alias_roots, bound, problems_of
 from optima.backends.llvm.meta import CallMeta, LlvmSubgraph
-from optima.native import Call, Kernel, KernelFailed, KernelRefused, Operand, Program, aligned_empty
+from optima.native import Call, Kernel, KernelFailed, KernelRefused, Operand, Program, aligned_empty, view_at
 
 __all__ = ["BadSubgraph", "LlvmExecutable", "LlvmInvocation", "load"]
 
@@ -112,8 +112,8 @@ class LlvmInvocation:
         return seen
 
     def _results(self, call: CallMeta) -> dict[str, Array]:
-        found = {name: unblocked(self._arrays[b], block) for name, (b, block) in call.results.items()}
-        dense = {buffer for buffer, block in call.results.values() if block == 0}
+        found = {name: unblocked(self._arrays[b], channels) for name, (b, channels) in call.results.items()}
+        dense = {buffer for buffer, channels in call.results.values() if channels == 0}
         aliases = {b.name: self._arrays[b.name].copy() for b in self._meta.buffers if b.alias_of in dense}
         return {**aliases, **found}
 
@@ -144,8 +144,7 @@ def _arrays(executable: LlvmExecutable, borders: Mapping[str, Array]) -> dict[st
         elif buffer.kind == "constant":
             made[buffer.name] = executable.constants[buffer.name]
         elif buffer.kind == "scratch":
-            block = arena[buffer.offset : buffer.offset + buffer.nbytes]
-            made[buffer.name] = block.view(buffer.numpy_dtype).reshape(buffer.shape)
+            made[buffer.name] = view_at(arena, buffer.offset, buffer.shape, buffer.dtype)
     roots = alias_roots(meta)
     for buffer in meta.buffers:
         if buffer.kind == "alias":
@@ -153,9 +152,13 @@ def _arrays(executable: LlvmExecutable, borders: Mapping[str, Array]) -> dict[st
     return made
 
 
-def unblocked(array: Array, block: int) -> Array:
-    """A logical copy: ``[N, C / block, *spatial, block]`` -> ``[N, C, *spatial]``; block 0 means dense."""
-    if block == 0:
+def unblocked(array: Array, channels: int) -> Array:
+    """A logical copy: ``[N, C / block, *spatial, block]`` -> ``[N, channels, *spatial]``, padding cut off.
+
+    ``channels`` 0 means that the array is dense already.
+    """
+    if channels == 0:
         return array.copy()
-    outer = np.moveaxis(array, -1, 2)
-    return np.ascontiguousarray(outer).reshape(array.shape[0], array.shape[1] * block, *array.shape[2:-1])
+    outer = np.ascontiguousarray(np.moveaxis(array, -1, 2))
+    whole = outer.reshape(array.shape[0], array.shape[1] * array.shape[-1], *array.shape[2:-1])
+    return np.ascontiguousarray(whole[:, :channels])
