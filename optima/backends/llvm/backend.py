@@ -82,7 +82,7 @@ class LlvmBackend:
                 KernelMeta(name=n, file=f"{n}.so", symbol=f"__tvm_ffi_{n}") for n in dict.fromkeys(lowered.names)
             ),
             calls=tuple(
-                _call(graph, name, ops) for name, ops in zip(lowered.names, lowered.calls, strict=True)
+                _call(subgraph, graph, name, ops) for name, ops in zip(lowered.names, lowered.calls, strict=True)
             ),
             arena_bytes=storage.arena_bytes,
         )
@@ -150,13 +150,17 @@ def _constants(graph: Graph, calls: Sequence[tuple[Op, ...]]) -> tuple[Constant,
     return tuple(found.values())
 
 
-def _call(graph: Graph, name: str, ops: tuple[Op, ...]) -> CallMeta:
+def _call(traced: Graph, graph: Graph, name: str, ops: tuple[Op, ...]) -> CallMeta:
+    """One call of ``graph``; ``traced`` is the subgraph before its passes, with every tensor in logical form."""
     part = graph.extract(name, ops)
     args = (*part.inputs, *(t.name for t in part.params), *part.outputs)
     results = {}
     for out in part.outputs:
-        logical, dot, form = out.rpartition(".nchw")
-        results[logical if dot else out] = (out, int(form.removesuffix("c")) if dot else 0)
+        logical, blocked, _ = out.partition(".nchw")
+        if not blocked:
+            results[out] = (out, 0)
+        elif logical in traced.tensors:
+            results[logical] = (out, traced.type_of(logical).shape[1])
     return CallMeta(kernel=name, args=args, ops=tuple(op.name for op in ops), results=results)
 
 

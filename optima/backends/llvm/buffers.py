@@ -92,10 +92,10 @@ def _unknown_names(meta: LlvmSubgraph, view: SubgraphView) -> Iterator[Problem]:
         for name in (*call.args, *(b for b, _ in call.results.values())):
             if name not in buffers:
                 yield Problem(f"call {i}", f"there is no buffer {name}")
-        for name, (buffer, block) in call.results.items():
+        for name, (buffer, channels) in call.results.items():
             shape = buffers[buffer].shape if buffer in buffers else ()
-            if block and (len(shape) < 3 or shape[-1] != block):
-                yield Problem(name, f"{buffer} is not blocked by {block}")
+            if channels and (len(shape) < 3 or not 0 < channels <= shape[1] * shape[-1]):
+                yield Problem(name, f"{buffer} does not hold {channels} channels in blocks")
     for out, source in meta.copies:
         sizes = [buffers[n].nbytes for n in (out, source) if n in buffers]
         if len(sizes) != 2 or sizes[0] != sizes[1] or buffers[out].dtype != buffers[source].dtype:

@@ -64,7 +64,7 @@ class CallMeta(_Strict):
     """One kernel call: arguments by buffer name (inputs, then constants, then outputs), and the ops it does.
 
     ``results`` maps graph tensor name -> how to read it back in logical form, for ``trace``: the buffer's name
-    and its block size (0 for a dense tensor, 16 for NCHW16c).
+    and its number of channels where the buffer is blocked (``[N, C / b, *spatial, b]``), 0 for a dense one.
     """
 
     kernel: str
