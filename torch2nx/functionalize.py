@@ -37,11 +37,15 @@ def functionalize(trace: Trace) -> None:
     is seen through another view.
     """
     memory = _Memory(trace)
-    refused = [p for step in trace.steps if (p := _state_write(memory, step)) is not None]
+    # Torch writes a changed buffer back in the end: the line that changed it is named once.
+    refused: dict[tuple[str, str], Problem] = {}
+    for step in trace.steps:
+        if (problem := _state_write(memory, step)) is not None:
+            refused.setdefault((problem.where, problem.reason), problem)
     if refused:
         raise ConvertError(
             "the model changes its inputs, parameters or buffers, and a compiled model keeps no state",
-            problems=refused,
+            problems=refused.values(),
             hint="write the result to a new tensor (x = x + 1, not x += 1) and return it",
         )
     current: dict[Value, Value] = {}

@@ -66,7 +66,7 @@ def _folder_of(module: str) -> str:
 
 def _is_foreign(path: str) -> bool:
     """Whether a file is no part of the user's program: torch, this package, the standard library, made-up code."""
-    if path.startswith("<") and not path.startswith(("<stdin", "<ipython", "<string")):
+    if path.startswith("<") and not path.startswith(("<stdin", "<ipython")):
         return True
     library = sysconfig.get_paths()["stdlib"] + os.sep
     if path.startswith(library) and "site-packages" not in path:
@@ -84,7 +84,9 @@ def _user_frame(frame: FrameType | None) -> traceback.FrameSummary | None:
         if path.startswith(tracer):
             # Beyond this lies the caller of convert(), which is not part of the model.
             break
-        if not _is_foreign(path):
+        # `python -c` runs "<string>"; generated methods (dataclasses) bear that name too.
+        is_command = path == "<string>" and frame.f_globals.get("__name__") == "__main__"
+        if is_command or not _is_foreign(path):
             return _summary(frame)
         if module_frame is None and path.startswith(modules) and frame.f_code.co_name != "_call_impl":
             module_frame = frame

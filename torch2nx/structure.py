@@ -64,8 +64,9 @@ def _encode(spec: Any, leaves: Iterator[Any], path: str, leaf: Callable[[str, An
     members = [(key, _encode(child, leaves, f"{path}.{key}", leaf)) for key, child in _children(spec, path)]
     if spec.type in (list, tuple):
         return {spec.type.__name__: [node for _, node in members]}
-    if spec.type.__name__ == "namedtuple":
-        return {"namedtuple": spec.context.__name__, "fields": [[key, node] for key, node in members]}
+    named = _named_fields(spec)
+    if named is not None:
+        return {"namedtuple": named[0], "fields": [[key, node] for key, node in members]}
     return {"dict": [[key, node] for key, node in members]}
 
 
@@ -74,8 +75,9 @@ def _children(spec: Any, path: str) -> list[tuple[Any, Any]]:
     children = list(spec.children())
     if spec.type in (list, tuple):
         return list(enumerate(children))
-    if spec.type is not None and spec.type.__name__ == "namedtuple":
-        return list(zip(spec.context._fields, children, strict=True))
+    named = _named_fields(spec)
+    if named is not None:
+        return list(zip(named[1], children, strict=True))
     keys = _keys(spec.context)
     if keys is None or len(keys) != len(children):
         raise ConvertError(
@@ -83,6 +85,15 @@ def _children(spec: Any, path: str) -> list[tuple[Any, Any]]:
             hint="take and return tuples, lists and dicts of tensors",
         )
     return list(zip(keys, children, strict=True))
+
+
+def _named_fields(spec: Any) -> tuple[str, list[str]] | None:
+    """Name and fields of a namedtuple, or of what ``torch.max(x, dim)`` returns; None for anything else."""
+    if getattr(spec.type, "__name__", "") == "namedtuple":
+        return spec.context.__name__, list(spec.context._fields)
+    if getattr(spec.type, "__module__", "") == "torch.return_types":
+        return spec.type.__name__, list(spec.type.__match_args__)
+    return None
 
 
 def _keys(context: Any) -> list[Any] | None:

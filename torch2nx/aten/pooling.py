@@ -17,8 +17,12 @@ def _pool(axes: int, *names: str) -> Callable[[Draft], None]:
 
 
 def _max_pool_indices(axes: int) -> Callable[[Draft], None]:
+    """Without its indices it is the plain pooling."""
+
     def adapt(draft: Draft) -> None:
-        draft.keep_outputs(1)
+        if not draft.used(draft.outputs[1]):
+            draft.op = f"max_pool{axes}d"
+            draft.keep_outputs(1)
         _pool(axes, "dilation")(draft)
 
     return adapt
@@ -54,14 +58,15 @@ ROWS: Table = {
     **rows("max_pool1d", _pool(1, "dilation")),
     **rows("max_pool2d", _pool(2, "dilation")),
     **rows("max_pool3d", _pool(3, "dilation")),
-    **rows("max_pool1d_with_indices", _max_pool_indices(1), op="max_pool1d"),
-    **rows("max_pool2d_with_indices", _max_pool_indices(2), op="max_pool2d"),
-    **rows("max_pool3d_with_indices", _max_pool_indices(3), op="max_pool3d"),
+    **rows("max_pool1d_with_indices", _max_pool_indices(1)),
+    **rows("max_pool2d_with_indices", _max_pool_indices(2)),
+    **rows("max_pool3d_with_indices", _max_pool_indices(3)),
     **rows("avg_pool1d", _pool(1)),
     **rows("avg_pool2d", _pool(2)),
     **rows("avg_pool3d", _pool(3)),
-    **rows("adaptive_avg_pool1d", _adaptive(1)),
-    **rows("adaptive_avg_pool2d", _adaptive(2)),
+    **rows("adaptive_avg_pool1d adaptive_max_pool1d", _adaptive(1)),
+    **rows("adaptive_avg_pool2d adaptive_max_pool2d", _adaptive(2)),
+    **rows("adaptive_avg_pool3d adaptive_max_pool3d", _adaptive(3)),
     **rows("_adaptive_avg_pool2d", _adaptive(2), op="adaptive_avg_pool2d"),
     **rows(" ".join(f"{name}.vec" for name in _RESIZES.split())),
     **rows(_RESIZES, _resize),

@@ -11,7 +11,7 @@ from torch2nx.trace import Step, Value
 #: where a result lives and how autograd sees it: no part of a graph
 _DROPPED: Final = {
     "device", "layout", "pin_memory", "memory_format", "non_blocking", "generator", "copy", "requires_grad",
-    "cudnn_enabled", "cudnn_enable", "implicit", "stable",
+    "implicit",
 }  # fmt: skip
 
 
@@ -95,6 +95,9 @@ def draft_of(step: Step, op: str, used: Callable[[Value], bool]) -> Draft:
             continue
         elif name in _DROPPED:
             _check_dropped(name, argument)
+        elif name in ("cudnn_enabled", "cudnn_enable"):
+            # It says what the tracing machine has, and changes no result.
+            attrs[name] = True
         else:
             attrs[name] = _plain(name, argument)
     return Draft(op, operands, attrs, list(step.outputs), used)
