@@ -31,9 +31,7 @@ def aten(name: str) -> Callable[..., Any]:
         function = getattr(torch.ops.aten, packet)
         if overload:
             function = getattr(function, overload)
-        # A schema argument called `self` is passed by position: torch's callables have a `self` of their own.
-        leading = [arguments.pop("self")] if "self" in arguments else []
-        return function(*leading, **arguments)
+        return function(**arguments)
 
     return call
 
@@ -85,7 +83,8 @@ def call_reference(op: Op, operands: Sequence[torch.Tensor]) -> tuple[torch.Tens
         else:
             arguments[role] = tensor
     for key, value in {**entry.attrs, **op.attrs}.items():
-        arguments[key] = _torch_attr(key, value)
+        # An attribute's default gives way to an operand of its name (clamp's min, a number or a tensor).
+        arguments.setdefault(key, _torch_attr(key, value))
     result = entry.reference(**arguments)
     results = (result,) if isinstance(result, torch.Tensor) else tuple(result)
     return results[: len(op.outputs)] if entry.internal is False else results
@@ -106,26 +105,39 @@ def infer_types(
 
     Raises GraphError with torch's reason when the operands do not fit.
     """
-    key = tuple(sorted((k, _frozen(v)) for k, v in op.attrs.items()))
-    return _infer(op.op, op.roles, key, tuple(operand_types), len(op.outputs))
+    return _infer(op.op, op.roles, _Attrs(op.attrs), tuple(operand_types), len(op.outputs))
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(v) for v in value) if isinstance(value, list | tuple) else value
+class _Attrs:
+    """Attributes as a cache key: by their text, since 0, 0.0 and False are equal to Python but not to torch."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = dict(values)
+        self.text = repr(sorted((k, _listed(v)) for k, v in values.items()))
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Attrs) and self.text == other.text
+
+
+def _listed(value: Any) -> Any:
+    return [_listed(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 @lru_cache(maxsize=65536)
 def _infer(
     name: str,
     roles: tuple[str, ...],
-    attrs: tuple[tuple[str, Any], ...],
+    attrs: _Attrs,
     operand_types: tuple[TensorType, ...],
     outputs: int,
 ) -> tuple[TensorType, ...]:
     import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    op = Op(name, name, roles, roles, tuple(str(i) for i in range(outputs)), dict(attrs))
+    op = Op(name, name, roles, roles, tuple(str(i) for i in range(outputs)), attrs.values)
     with FakeTensorMode(), torch.no_grad():
         operands = [torch.empty(t.shape, dtype=getattr(torch, t.dtype)) for t in operand_types]
         try:

@@ -17,7 +17,7 @@ class Arg:
     """An operand: role, shape, dtype and how to draw its values.
 
     ``fill``: "normal" (floats around 0), "positive" (0.1 .. 2), "unit" (-0.9 .. 0.9), "index" (0 .. high-1),
-    "bool", "special" (normal with inf, -inf, nan and 0 mixed in).
+    "bool", "special" (normal with inf, -inf, nan and 0 mixed in), "nonzero" (integers for divisors).
     """
 
     role: str
@@ -66,7 +66,8 @@ def _draw(rng: np.random.Generator, arg: Arg) -> np.ndarray[Any, Any]:
         return rng.integers(0, 2, arg.shape).astype(arg.dtype)
     if arg.fill == "index" or not arg.dtype.startswith(("float", "bfloat")):
         low = 0 if arg.fill == "index" or arg.dtype == "uint8" else -arg.high
-        return rng.integers(low, arg.high, arg.shape).astype(arg.dtype)
+        drawn = rng.integers(low, arg.high, arg.shape).astype(arg.dtype)
+        return np.where(drawn == 0, 1, drawn).astype(arg.dtype) if arg.fill == "nonzero" else drawn
     if arg.fill == "positive":
         value = rng.uniform(0.1, 2.0, arg.shape)
     elif arg.fill == "unit":
