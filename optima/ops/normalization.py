@@ -54,9 +54,7 @@ def _inverse_root(value: te.Tensor, eps: float, dtype: str) -> te.Tensor:
     )
 
 
-def _affine(
-    value: Expr, tensors: Tensors, index: tuple[Expr, ...]
-) -> Expr:
+def _affine(value: Expr, tensors: Tensors, index: tuple[Expr, ...]) -> Expr:
     """``value * weight + bias`` at ``index``, each where it is there."""
     if "weight" in tensors:
         value = value * load(tensors["weight"], *index)

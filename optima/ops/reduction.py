@@ -165,7 +165,10 @@ def _vector_norm(view: OpView, tensors: Tensors) -> list[te.Tensor]:
     power = {
         0.0: lambda v: convert(v, acc, "bool").astype(acc),
         2.0: lambda v: v * v,
-    }.get(order, lambda v: tirx.abs(v) if order in (1.0, math.inf, -math.inf) else _power(tirx.abs(v), order, acc))
+    }.get(
+        order,
+        lambda v: tirx.abs(v) if order in (1.0, math.inf, -math.inf) else _power(tirx.abs(v), order, acc),
+    )
     kind = {math.inf: "max", -math.inf: "min"}.get(order, "sum")
     value = fold(
         kind,
@@ -235,7 +238,9 @@ def _entry(
     refuse: Callable[[OpView], str | None],
     reference: Callable[..., Any],
 ) -> OpEntry:
-    return OpEntry(name, ("self",), reference, attrs, frozenset({Trait.REDUCTION}), Te(compute, refuse), cost=_cost)
+    return OpEntry(
+        name, ("self",), reference, attrs, frozenset({Trait.REDUCTION}), Te(compute, refuse), cost=_cost
+    )
 
 
 _DIM: dict[str, Any] = {"dim": None, "keepdim": False}
@@ -244,7 +249,9 @@ _SPREAD = {**_DIM, "unbiased": True, "correction": None}
 ENTRIES: tuple[OpEntry, ...] = (
     _entry("sum", partial(_fold, "sum"), {**_DIM, "dtype": None}, _ALL, aten("sum.dim_IntList")),
     _entry("mean", _mean, {**_DIM, "dtype": None}, _ALL, aten("mean.dim")),
-    _entry("prod", partial(_fold, "prod"), {**_DIM, "dtype": None}, _ALL, _either("prod.default", "prod.dim_int")),
+    _entry(
+        "prod", partial(_fold, "prod"), {**_DIM, "dtype": None}, _ALL, _either("prod.default", "prod.dim_int")
+    ),
     _entry("amax", partial(_fold, "max"), {"dim": (), "keepdim": False}, _ALL, aten("amax")),
     _entry("amin", partial(_fold, "min"), {"dim": (), "keepdim": False}, _ALL, aten("amin")),
     _entry("max", partial(_extremum, "max"), _DIM, _ALL, _either("max.default", "max.dim")),

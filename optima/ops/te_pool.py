@@ -76,8 +76,8 @@ def average_divisor(
 ) -> Callable[[Sequence[Any]], Any]:
     """How many elements the window of an output counts, an int32 expression.
 
-    ``include_pad`` counts padding too, but nothing past it: a window that ``ceil_mode`` lets stick out is cut at
-    the padded end. Otherwise only real elements count.
+    ``include_pad`` counts padding too, but nothing past it: a window that ``ceil_mode`` lets stick out is cut
+    at the padded end. Otherwise only real elements count.
     """
     from tvm import tirx
 
@@ -109,10 +109,10 @@ def argmax_fold(
     place: Callable[[Index, Index], list[Any]],
     inner: Sequence[int],
 ) -> list[te.Tensor]:
-    """[maxima, positions]: ``term`` gives a window's elements, ``place`` where they lie in the unpadded input.
+    """[maxima, positions]: ``term`` gives a window's elements, ``place`` where they lie in the input.
 
-    Positions count through the input's spatial axes row-major. As in torch, the first of equal maxima wins, the
-    last of several NaNs, and a window of -inf only points at its first real element.
+    Positions count through the input's spatial axes row-major. As in torch, the first of equal maxima wins,
+    the last of several NaNs, and a window of -inf only points at its first real element.
     """
     from tvm import te, tirx
 
@@ -143,7 +143,7 @@ def argmax_fold(
         first = []
         for axis, p in enumerate(place(index, zeros)):
             step = per_axis(view.attrs.get("dilation", 1), spatial)[axis]
-            # A window may start in the padding: its first real element is whole steps of the dilation further.
+            # A window may start in the padding: its first real element is whole dilations further.
             first.append(tirx.if_then_else(p < 0, p + (-p + step - 1) // step * step, p))
         where = found(*index)
         return tirx.if_then_else(where < 0, flat(first), where).astype("int64")
