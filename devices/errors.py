@@ -65,9 +65,7 @@ class OptimaError(Exception):
         return _rebuild, (type(self), self.message, self.problems, self.hint)
 
 
-def _rebuild(
-    cls: type[OptimaError], message: str, problems: tuple[Problem, ...], hint: str
-) -> OptimaError:
+def _rebuild(cls: type[OptimaError], message: str, problems: tuple[Problem, ...], hint: str) -> OptimaError:
     return cls(message, problems=problems, hint=hint)
 
 
