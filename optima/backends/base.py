@@ -41,7 +41,8 @@ class Job:
 
     ``key`` (hex sha256) covers all that the bytes depend on: jobs with equal keys are run once, and their
     results are cached under it. ``function`` is ``"package.module:name"``, imported where the job runs.
-    ``label`` is what the progress bar and errors call it, ``ops`` the op names that it implements.
+    ``label`` is what the progress bar and errors call it, ``ops`` the op names that it implements, ``where``
+    and ``code`` the user's Python line of the first of them.
     """
 
     key: str
@@ -49,6 +50,8 @@ class Job:
     payload: Any
     label: str
     ops: tuple[str, ...] = ()
+    where: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True)

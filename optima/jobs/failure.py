@@ -55,7 +55,10 @@ class Failure:
         """The row of the error."""
         ops = ", ".join(self.job.ops[:_OPS_SHOWN])
         more = len(self.job.ops) - _OPS_SHOWN
-        return Problem(self.job.label, self.reason, f"{ops} and {more} more" if more > 0 else ops)
+        ops = f"{ops} and {more} more" if more > 0 else ops
+        if not self.job.where:
+            return Problem(self.job.label, self.reason, ops)
+        return Problem(self.job.label, f"{self.reason} ({ops})", self.job.where, self.job.code)
 
 
 def compile_error(failures: Sequence[Failure]) -> KernelCompileError:

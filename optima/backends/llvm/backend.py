@@ -118,11 +118,23 @@ def _lower(subgraph: Graph, target: CpuTarget) -> Lowered:
         key = kernel_key(part, target, toolchain_versions())
         name = kernel_name(part, key)
         payload = {"name": name, "group": part.dump(), "target": target.to_dict()}
-        origin_names = tuple(op.name for op in ops)
-        jobs.append(Job(key, "optima.kernels.build:compile_kernel", payload, name, origin_names))
+        jobs.append(_job(key, name, payload, ops))
         calls.append(ops)
         names.append(name)
     return Lowered(graph, tuple(calls), tuple(names), tuple(aliases), tuple(jobs))
+
+
+def _job(key: str, name: str, payload: Mapping[str, Any], ops: Sequence[Op]) -> Job:
+    origin = next((o for op in ops for o in op.origins), None)
+    return Job(
+        key,
+        "optima.kernels.build:compile_kernel",
+        payload,
+        label=name,
+        ops=tuple(op.name for op in ops),
+        where=str(origin) if origin else "",
+        code=origin.code if origin else "",
+    )
 
 
 def _answer(graph: Graph, op: Op) -> Answer:
