@@ -52,7 +52,8 @@ _ITEMSIZE = {
 def itemsize(dtype: str) -> int:
     """Bytes of one element. Raises GraphError for a dtype that Optima does not know."""
     if dtype not in _ITEMSIZE:
-        raise GraphError(f"{dtype!r} is not a dtype that Optima knows", hint=f"use one of {', '.join(_ITEMSIZE)}")
+        known = ", ".join(_ITEMSIZE)
+        raise GraphError(f"{dtype!r} is not a dtype that Optima knows", hint=f"use one of {known}")
     return _ITEMSIZE[dtype]
 
 
@@ -64,7 +65,7 @@ def numpy_dtype(dtype: str) -> np.dtype[Any]:
 
 @dataclass(frozen=True)
 class Origin:
-    """The user's own Python line: file relative to its import root, function, module path, text of the line."""
+    """The user's own Python line: file relative to its import root, function, module path, the text."""
 
     file: str
     line: int
@@ -81,9 +82,9 @@ class Origin:
 class Tensor:
     """A value in the graph. ``value`` is set for parameters whose data is at hand.
 
-    ``source`` is a parameter's PyTorch name (``layer1.0.conv1.weight``), ``argument`` an input's argument name,
-    ``layout`` the order in which a border tensor is given to the user (``""`` or ``"NHWC"``), and ``recipe``
-    how a pass made a parameter from PyTorch's (see ``optima.recipe``); None means "as it is".
+    ``source`` is a parameter's PyTorch name (``layer1.0.conv1.weight``), ``argument`` an input's argument
+    name, ``layout`` the order in which a border tensor is given to the user (``""`` or ``"NHWC"``), and
+    ``recipe`` how a pass made a parameter from PyTorch's (see ``optima.recipe``); None means "as it is".
     """
 
     name: str

@@ -63,7 +63,7 @@ def write_type(type_: TensorType) -> str:
 
 
 def write_literal(value: Any) -> str:
-    """An attribute value. Raises GraphError for anything but None, bool, int, float, str and lists of them."""
+    """An attribute value. Raises GraphError for what is not None, bool, int, float, str or a list of them."""
     if value is None or isinstance(value, bool):
         return str(value)
     if isinstance(value, int):
@@ -93,7 +93,7 @@ def write_origins(origins: Iterable[Origin]) -> str:
 
 
 class LineReader:
-    """Reads one line token by token. Every failure is a GraphError with the line number and what was expected."""
+    """Reads one line token by token. Failures are GraphErrors with the line number and what was expected."""
 
     def __init__(self, text: str, number: int) -> None:
         self.text, self.number = text, number
@@ -154,7 +154,7 @@ class LineReader:
         """A whole number."""
         return int(self.take("int", what))
 
-    def type(self) -> TensorType:
+    def tensor_type(self) -> TensorType:
         """``f32[1,2]``."""
         expected = f"a type such as f32[1,2] (dtypes: {', '.join(LONG_DTYPES)})"
         if self.kind != "word" or self.token not in LONG_DTYPES:

@@ -1,8 +1,8 @@
 """The rules that every graph keeps, checked all at once. Nothing here raises, whatever the graph holds.
 
 Structure: each tensor has one definition, which stands before its uses; names are unique; every op names a
-known operator, with the operands and attributes that its entry declares. Types: each op's outputs are what its
-entry's reference derives from its operands.
+known operator, with the operands and attributes that its entry declares. Types: each op's outputs are what
+its entry's reference derives from its operands.
 """
 
 from __future__ import annotations

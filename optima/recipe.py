@@ -150,7 +150,8 @@ def _evaluate(recipe: Recipe, params: Mapping[str, Array]) -> Array:
         return function(*operands, *rest[count:])
     except (TypeError, ValueError, KeyError) as error:
         shapes = ", ".join(str(o.shape) for o in operands)
-        raise RecipeError(f"the step {step} {rest[count:]} does not fit arrays of shape {shapes}: {error}") from error
+        reason = f"the step {step} {rest[count:]} does not fit arrays of shape {shapes}: {error}"
+        raise RecipeError(reason) from error
 
 
 def recipe_of(tensor: Tensor) -> Recipe:
@@ -165,8 +166,11 @@ def compose(recipe: Recipe, tensors: Mapping[str, Tensor]) -> Recipe:
 
     With a frozen tensor among its sources the whole is frozen: the stored value is all there is.
     """
-    reason = next((r for n in sources(recipe) if (r := frozen_reason(recipe_of(tensors[n]))) is not None), None)
-    return frozen(reason) if reason is not None else _substitute(recipe, tensors)
+    for name in sources(recipe):
+        reason = frozen_reason(recipe_of(tensors[name]))
+        if reason is not None:
+            return frozen(reason)
+    return _substitute(recipe, tensors)
 
 
 def _substitute(recipe: Recipe, tensors: Mapping[str, Tensor]) -> Recipe:
@@ -182,12 +186,13 @@ def derived_param(graph: Graph, name: str, recipe: Recipe, type_: TensorType) ->
 
         derived_param(graph, "w.packed", ["transpose", ["param", "paramtensor_3"], [1, 0]], type_)
 
-    Its value is the recipe's evaluation where all values are at hand, so the two cannot disagree; its recipe is
-    composed with those of the parameters it reads. Raises InternalError when the result is not of ``type_``.
+    Its value is the recipe's evaluation where all values are at hand, so the two cannot disagree; its recipe
+    is composed with those of the parameters it reads. Raises InternalError when the result is not of
+    ``type_``.
     """
     for source in sources(recipe):
         if source not in graph.tensors or not graph.tensors[source].is_param:
-            raise InternalError(f"the recipe of {name!r} reads {source!r}, which is no parameter of the graph")
+            raise InternalError(f"the recipe of {name!r} reads {source!r}, which is no parameter")
     return derive(graph.tensors, name, recipe, type_)
 
 

@@ -13,9 +13,9 @@ _ASKED = (Trait.VIEW, Trait.RESHAPE, Trait.ELEMENTWISE)
 def keeps_bytes(op: Op, operand: TensorType, output: TensorType) -> bool:
     """Whether the op's output is, byte by byte, its one operand, given that this is dense and row-major.
 
-    True for a RESHAPE by its trait; for other views and elementwise ops when the reference, on a tensor without
-    data, returns a view of it that begins at its first element and is row-major itself: a full slice, a
-    permutation that moves only axes of extent 1, ``to`` the same dtype, dropout at inference.
+    True for a RESHAPE by its trait; for other views and elementwise ops when the reference, on a tensor
+    without data, returns a view of it that begins at its first element and is row-major itself: a full slice,
+    a permutation that moves only axes of extent 1, ``to`` the same dtype, dropout at inference.
     """
     entry = entry_of(op.op)
     if entry is None or len(op.inputs) != 1 or len(op.outputs) != 1:

@@ -1,8 +1,8 @@
-"""Graph -> Graph, inside one subgraph. ``PASSES`` lists them in order; each is a verb phrase in a file of its name.
+"""Graph -> Graph, inside one subgraph. ``PASSES`` lists them in order; each has a file of its name.
 
 Before the first pass and after each the graph keeps all of its rules, its signature is what it was, and no
-origin of an op that matters is lost. ``fold_constants`` is not in the list: it runs once, over the whole graph,
-before the split.
+origin of an op that matters is lost. ``fold_constants`` is not in the list: it runs once, over the whole
+graph, before the split.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ OnPass = Callable[[str, Graph, Graph, float], None]
 def run_passes(graph: Graph, context: PassContext, on_pass: OnPass | None = None) -> Graph:
     """Run every pass in order. Raises GraphError for a graph that breaks its rules to begin with.
 
-    A pass that fails, breaks a rule of the graph, changes its signature or loses an origin is a fault of Optima:
-    InternalError, which names it and the passes before it.
+    A pass that fails, breaks a rule of the graph, changes its signature or loses an origin is a fault of
+    Optima: InternalError, which names it and the passes before it.
     """
     graph.verify()
     done: list[str] = []
@@ -85,7 +85,8 @@ def _problems(step: Pass, before: Graph, after: Graph) -> list[Problem]:
     from optima.graph_verify import problems_of
 
     problems = problems_of(after)
-    for what, old, new in (("inputs", before.inputs, after.inputs), ("outputs", before.outputs, after.outputs)):
+    borders = (("inputs", before.inputs, after.inputs), ("outputs", before.outputs, after.outputs))
+    for what, old, new in borders:
         if old != new:
             problems.append(Problem(after.name, f"its {what} were {', '.join(old)}; now {', '.join(new)}"))
         elif [_border(before.tensors.get(n)) for n in old] != [_border(after.tensors.get(n)) for n in new]:

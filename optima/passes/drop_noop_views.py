@@ -1,9 +1,9 @@
 """Drop ops that return their operand unchanged, and read through chains of reshapes.
 
 An identity (full slice, ``to`` the same dtype, dropout at inference, reshape to the same shape) goes away; a
-view that keeps row-major order becomes ``reshape``, which moves no byte; a reshape of a reshape reads the first
-one's operand. The graph's outputs keep their names, and an output that is another name of an input, of a
-parameter or of another output keeps its op: the runtime owes the caller two buffers there.
+view that keeps row-major order becomes ``reshape``, which moves no byte; a reshape of a reshape reads the
+first one's operand. The graph's outputs keep their names, and an output that is another name of an input, of
+a parameter or of another output keeps its op: the runtime owes the caller two buffers there.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ class _Rewriter:
 
     def _reshape(self, op: Op, source: str, origins: tuple[Origin, ...]) -> Op:
         shape = self.graph.type_of(op.outputs[0]).shape
-        return replace(op, op="reshape", inputs=(source,), roles=("self",), attrs={"shape": shape}, origins=origins)
+        attrs = {"shape": shape}
+        return replace(op, op="reshape", inputs=(source,), roles=("self",), attrs=attrs, origins=origins)
 
     def _drop(self, op: Op, source: str, out: str) -> bool:
         """Do without ``op``, whose output equals ``source``; False where it has to stay."""

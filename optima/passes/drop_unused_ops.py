@@ -1,4 +1,4 @@
-"""Drop ops that no output of the graph depends on: what earlier passes read past, and what the user never used."""
+"""Drop ops that no output of the graph depends on: what passes read past, what nobody ever used."""
 
 from __future__ import annotations
 

@@ -3,9 +3,9 @@
     y = (conv(x, w) + b - mean) * s + beta     with s = gamma / sqrt(var + eps), per channel
       = conv(x, w * s) + ((b - mean) * s + beta)
 
-Where nothing stands before it that could take it (a pre-activation network, a convolution whose result is read
-twice), it becomes one multiplication and one addition per channel, which fuse with their neighbours. Scale and
-shift are computed in float64 and rounded once, by recipes, so new weights fold in the same way.
+Where nothing stands before it that could take it (a pre-activation network, a convolution whose result is
+read twice), it becomes one multiplication and one addition per channel, which fuse with their neighbours.
+Scale and shift are computed in float64 and rounded once, by recipes, so new weights fold in the same way.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _STATISTICS = ("weight", "bias", "running_mean", "running_var")
 def fold_batchnorm(graph: Graph, context: PassContext) -> Graph:
     """The graph without batch normalisations whose statistics are constants.
 
-    Equal to the reference within 1e-5 of the output's scale in float32: products are rounded in another order.
-    One in training mode, without statistics, or in half precision, stays as it is.
+    Equal to the reference within 1e-5 of the output's scale in float32: products are rounded in another
+    order. One in training mode, without statistics, or in half precision, stays as it is.
     """
     made: list[Tensor] = []
     taken: dict[str, tuple[Op, ...]] = {}
@@ -116,10 +116,10 @@ def _takes(graph: Graph, op: Op, norm: _Norm) -> bool:
 
 
 def _is_transposed(op: Op) -> bool | None:
-    """False for weights ``[out, in / groups, ...]``, True for ``[in, out / groups, ...]``, None for neither."""
+    """False for weights ``[out, in / groups, ...]``, True for ``[in, out / groups, ...]``, else None."""
     if op.op.startswith("conv_transpose"):
         return True
-    return False if op.op == "linear" or op.op in ("conv1d", "conv2d", "conv3d") else None
+    return False if op.op in ("linear", "conv1d", "conv2d", "conv3d") else None
 
 
 def _folded(graph: Graph, op: Op, norm: _Norm) -> tuple[Op, list[Tensor]]:

@@ -1,10 +1,11 @@
 """Group ops into kernels: an anchor, the elementwise ops that follow it, and the cheap ops that feed it.
 
 Order is what keeps groups free of cycles. Every group has an anchor; whatever a group reads from outside is
-computed by an op that stands before the anchor in the graph's order, and the only tensor that a group of several
-ops shows outside is its last one, made no earlier than the anchor. So an edge between groups always leads from an
-earlier anchor to a later one, and groups in the order of their anchors are in topological order. The pass writes
-them in that order, each group's ops side by side: executing groups in order of their last (or first) op is valid.
+computed by an op that stands before the anchor in the graph's order, and the only tensor that a group of
+several ops shows outside is its last one, made no earlier than the anchor. So an edge between groups always
+leads from an earlier anchor to a later one, and groups in the order of their anchors are in topological
+order. The pass writes them in that order, each group's ops side by side: executing groups in order of their
+last (or first) op is valid.
 
 An op that only reshapes gets no kernel: its output is an alias of its input's bytes.
 """
@@ -37,7 +38,7 @@ def fuse_epilogues(graph: Graph, context: PassContext) -> Graph:
 
 
 def groups_of(graph: Graph) -> list[tuple[str, tuple[Op, ...]]]:
-    """(kernel, its ops) in an order in which they can run; an alias is a group of its own, with kernel ``""``.
+    """(kernel, its ops) in an order in which they can run; an alias is a group of its own, of kernel ``""``.
 
     Raises InternalError when a kernel's ops do not stand side by side, for then no such order is promised.
     """

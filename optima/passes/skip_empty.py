@@ -23,8 +23,8 @@ from torch2nx.errors import GraphError
 def skip_empty(graph: Graph, context: PassContext) -> Graph:
     """The graph without ops whose outputs all have no element. Exact.
 
-    An op of several outputs of which only some are empty stays, and so does one that reads both an empty tensor
-    and something that an input reaches (other than by joining).
+    An op of several outputs of which only some are empty stays, and so does one that reads both an empty
+    tensor and something that an input reaches (other than by joining).
     """
     if all(t.type.numel for t in graph.tensors.values()):
         return graph
@@ -44,7 +44,7 @@ def _empty_param(tensor: Tensor) -> Tensor:
 
 
 def _without_empty_inputs(graph: Graph, op: Op, made: list[Tensor]) -> Op:
-    """``op`` reading a constant in the place of each empty input of the graph: there is nothing to wait for."""
+    """``op`` reading a constant in the place of each empty input: there is nothing to wait for."""
     inputs = []
     for name in op.inputs:
         if name in graph.inputs and graph.type_of(name).numel == 0:

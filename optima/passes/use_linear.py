@@ -42,10 +42,8 @@ def _as_linear(graph: Graph, op: Op, made: list[Tensor]) -> Op:
     weight_type = TensorType((type_.shape[1], type_.shape[0]), type_.dtype)
     weight = derived_param(graph, f"{op.name}.weight", ["transpose", param(matrix), [1, 0]], weight_type)
     made.append(weight)
-    inputs, roles = (x, weight.name), ("input", "weight")
-    if bias is not None:
-        inputs, roles = (*inputs, bias), (*roles, "bias")
-    return replace(op, op="linear", inputs=inputs, roles=roles, attrs={})
+    operands = {"input": x, "weight": weight.name} | ({"bias": bias} if bias is not None else {})
+    return replace(op, op="linear", inputs=tuple(operands.values()), roles=tuple(operands), attrs={})
 
 
 def _is_plain_bias(graph: Graph, op: Op, bias: str | None, matrix: TensorType) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="rewrite the expected halves of the golden files")
+    parser.addoption("--update-golden", action="store_true", help="rewrite what the golden files expect")
 
 
 @pytest.fixture

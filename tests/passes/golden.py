@@ -1,4 +1,4 @@
-"""Golden cases of a pass: ``golden/<pass>.txt`` holds, per case, a name, a graph, and the graph after the pass.
+"""Golden cases of a pass: ``golden/<pass>.txt`` holds, per case, a name, a graph, and what becomes of it.
 
     === conv then batch_norm
     graph g(%x: ...) -> (%y)
@@ -45,7 +45,7 @@ def write_after(name: str, case: str, after: str) -> None:
 
 def with_values(graph: Graph, seed: int = 0) -> Graph:
     """The graph with a seeded value for each parameter; variances are positive, indices small."""
-    variances = {n for op in graph.ops for r, n in zip(op.roles, op.inputs, strict=True) if r == "running_var"}
+    variances = {op.operand("running_var") for op in graph.ops}
     rng = np.random.default_rng(seed)
     return parse(dump(graph), {t.name: _value(rng, t, t.name in variances) for t in graph.params})
 
@@ -66,7 +66,7 @@ def _value(rng: np.random.Generator, tensor: Tensor, positive: bool) -> np.ndarr
 
 
 def check_same_answer(before: Graph, after: Graph, tolerance: float) -> None:
-    """Both graphs verify, have one signature, keep origins, and give the same outputs within ``tolerance``."""
+    """Both graphs verify, have one signature, and give the same outputs within ``tolerance``."""
     assert problems_of(before) == []
     assert problems_of(after) == []
     assert (before.inputs, before.outputs) == (after.inputs, after.outputs)

@@ -40,7 +40,9 @@ class Builder:
         """torch's shape rules let mixed dtypes through where its kernels do not."""
         return self.tensors[name].dtype == "float32"
 
-    def apply(self, op: str, operands: dict[str, str], attrs: dict[str, Any] | None = None, outputs: int = 1) -> None:
+    def apply(
+        self, op: str, operands: dict[str, str], attrs: dict[str, Any] | None = None, outputs: int = 1
+    ) -> None:
         name = f"{op}_{len(self.ops)}"
         made = Op(
             name,
@@ -105,7 +107,8 @@ def _view(b: Builder) -> None:
     rank = len(b.shape(x))
     kind = b.draw(st.sampled_from(["reshape", "permute", "slice", "flatten", "clone", "unsqueeze", "to"]))
     if kind == "reshape":
-        b.apply("reshape", {"self": x}, {"shape": b.draw(st.sampled_from([(-1, 4), (2, -1), (1, 2, 3, 4), (-1,)]))})
+        shape = b.draw(st.sampled_from([(-1, 4), (2, -1), (1, 2, 3, 4), (-1,)]))
+        b.apply("reshape", {"self": x}, {"shape": shape})
     elif kind == "permute":
         b.apply("permute", {"self": x}, {"dims": tuple(b.draw(st.permutations(range(rank))))})
     elif kind == "slice":
@@ -127,7 +130,8 @@ def _reduce(b: Builder) -> None:
 
 def _join(b: Builder) -> None:
     members = [b.pick() for _ in range(b.draw(st.integers(1, 3)))]
-    b.apply("cat", {f"tensors.{i}": n for i, n in enumerate(members)}, {"dim": b.draw(st.sampled_from([0, -1]))})
+    dim = b.draw(st.sampled_from([0, -1]))
+    b.apply("cat", {f"tensors.{i}": n for i, n in enumerate(members)}, {"dim": dim})
 
 
 def _split(b: Builder) -> None:
@@ -141,11 +145,12 @@ _STEPS: tuple[Callable[[Builder], None], ...] = (
 
 @st.composite
 def models(draw: st.DrawFn) -> Graph:
-    """A sound graph of up to 16 ops with one or two inputs and one to four outputs, parameters abstract."""
+    """A sound graph of up to 24 ops with one or two inputs and one to four outputs, parameters abstract."""
     b = Builder(draw)
-    b.values = [b.tensor((2, 3, 4, 4)), b.tensor(draw(st.sampled_from([(2, 3, 4, 4), (2, 3, 1, 1), (3, 0), (2, 4)])))]
+    second = draw(st.sampled_from([(2, 3, 4, 4), (2, 3, 1, 1), (3, 0), (2, 4)]))
+    b.values = [b.tensor((2, 3, 4, 4)), b.tensor(second)]
     inputs = tuple(b.values)
-    for step in draw(st.lists(st.sampled_from(_STEPS), min_size=1, max_size=16)):
+    for step in draw(st.lists(st.sampled_from(_STEPS), min_size=6, max_size=24)):
         step(b)
-    outputs = tuple(draw(st.lists(st.sampled_from(b.values), min_size=1, max_size=4)))
+    outputs = tuple(draw(st.lists(st.sampled_from(b.values[-3:] + b.values), min_size=1, max_size=4)))
     return Graph("g", (), {}, inputs, outputs).rebuild(b.ops, b.tensors.values())

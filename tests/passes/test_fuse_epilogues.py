@@ -13,7 +13,9 @@ from tests.passes.golden import check_golden, read_cases
 
 @pytest.mark.parametrize("case", read_cases("fuse_epilogues"))
 def test_golden(case: str, update_golden: bool) -> None:
-    check_golden("fuse_epilogues", case, lambda graph: fuse_epilogues(graph, PassContext(16)), 0, update_golden)
+    check_golden(
+        "fuse_epilogues", case, lambda graph: fuse_epilogues(graph, PassContext(16)), 0, update_golden
+    )
 
 
 def test_groups_of_refuses_a_kernel_that_is_torn_apart() -> None:
@@ -29,7 +31,8 @@ def test_groups_of_refuses_a_kernel_that_is_torn_apart() -> None:
 
 def test_a_kernel_reads_at_most_twelve_tensors() -> None:
     names = [f"x{i}" for i in range(30)]
-    lines = [f"graph g({', '.join(f'%{n}: f32[4]' for n in names)}) -> (%s29)", "  %s0 = relu_0: relu(%x0) : f32[4]"]
+    inputs = ", ".join(f"%{n}: f32[4]" for n in names)
+    lines = [f"graph g({inputs}) -> (%s29)", "  %s0 = relu_0: relu(%x0) : f32[4]"]
     lines += [f"  %s{i} = add_{i}: add(%s{i - 1}, %x{i}) : f32[4]" for i in range(1, 30)]
     graph = fuse_epilogues(parse("\n".join(lines)), PassContext(16))
     parts = [graph.extract(kernel, ops) for kernel, ops in groups_of(graph)]
