@@ -43,6 +43,4 @@ def view_at(block: Array, offset: int, shape: tuple[int, ...], dtype: str) -> Ar
 
 def is_aligned(array: Array) -> bool:
     """Whether a kernel may use the array as it lies: dense, row-major, native byte order, 64-byte aligned."""
-    return bool(
-        array.flags.c_contiguous and array.dtype.isnative and array.ctypes.data % ALIGNMENT == 0
-    )
+    return bool(array.flags.c_contiguous and array.dtype.isnative and array.ctypes.data % ALIGNMENT == 0)

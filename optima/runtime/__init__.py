@@ -1,14 +1,14 @@
 """Load and run compiled models. Needs numpy, pydantic and Optima's native library; neither torch nor tvm.
 
-    import optima.runtime as rt
-    model = rt.Context().load_model("outputs/Net")
-    y = model(x)
+import optima.runtime as rt
+model = rt.Context().load_model("outputs/Net")
+y = model(x)
 
-    request = model.create_request()
-    request.set_inputs({"x": x})
-    request.infer()
-    if not request.wait(timeout=100):  # milliseconds; True means that the time ran out
-        (y,) = request.get_outputs()
+request = model.create_request()
+request.set_inputs({"x": x})
+request.infer()
+if not request.wait(timeout=100):  # milliseconds; True means that the time ran out
+    (y,) = request.get_outputs()
 """
 
 from devices import DeviceEnum as DeviceKind

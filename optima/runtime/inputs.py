@@ -38,9 +38,7 @@ def conform_logical(infos: Sequence[TensorInfo], values: Sequence[Any]) -> list[
     return _checked(infos, dict(enumerate(values)), [], logical=True)
 
 
-def _by_name(
-    infos: Sequence[TensorInfo], given: Mapping[Any, Any]
-) -> tuple[dict[int, Any], list[Problem]]:
+def _by_name(infos: Sequence[TensorInfo], given: Mapping[Any, Any]) -> tuple[dict[int, Any], list[Problem]]:
     places = {t.name: i for i, t in enumerate(infos)} | {t.title: i for i, t in enumerate(infos)}
     values: dict[int, Any] = {}
     problems = []

@@ -76,9 +76,7 @@ def find(infos: Sequence[TensorInfo], key: int | str, what: str) -> int:
 class Tensor:
     """An input or output of one request. It refers to the request's buffer; data goes in and out by copy."""
 
-    def __init__(
-        self, info: TensorInfo, read: Callable[[], Array], write: Callable[[Any], None]
-    ) -> None:
+    def __init__(self, info: TensorInfo, read: Callable[[], Array], write: Callable[[Any], None]) -> None:
         """Used by ``InferRequest``."""
         self.info = info
         self._read = read

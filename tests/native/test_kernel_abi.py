@@ -18,8 +18,8 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("host")
     (source,) = re.findall(r"```c\n(.*?)```", PAGE.read_text(), re.DOTALL)
     (folder / "host.c").write_text(source)
-    command = ["gcc", "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-rdynamic", "-o", "host", "host.c", "-ldl"]
-    subprocess.run(command, check=True, cwd=folder)
+    flags = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-rdynamic"]
+    subprocess.run(["gcc", *flags, "-o", "host", "host.c", "-ldl"], check=True, cwd=folder)
     return folder / "host"
 
 

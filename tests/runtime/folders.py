@@ -110,8 +110,14 @@ def write(
         files |= {f"{folder}/{path}": data for path, data in part.files.items()}
         subgraphs.append(
             SubgraphMeta(
-                name=f"subgraph_{i}", folder=folder, devices=part.devices, backend=part.backend,
-                inputs=part.inputs, outputs=part.outputs, ops=(f"op_{i}",), target=part.target,
+                name=f"subgraph_{i}",
+                folder=folder,
+                devices=part.devices,
+                backend=part.backend,
+                inputs=part.inputs,
+                outputs=part.outputs,
+                ops=(f"op_{i}",),
+                target=part.target,
             )  # fmt: skip
         )
     files["weights.safetensors"] = pack_weights(stored)
@@ -170,7 +176,9 @@ def rich(root: Path, shape: tuple[int, ...] = (16, 32)) -> Path:
     )  # fmt: skip
     second = Part(
         ("b",), ("out",),
-        buffers=[buffer("b", shape, "border"), buffer("out", shape, "border"), buffer("c", shape, "constant")],
+        buffers=[
+            buffer("b", shape, "border"), buffer("out", shape, "border"), buffer("c", shape, "constant"),
+        ],
         calls=[call("add", "b", "c", "out")],
         kernels={"add": kernels.add(shape)},
         constants=[c],
@@ -178,8 +186,8 @@ def rich(root: Path, shape: tuple[int, ...] = (16, 32)) -> Path:
     )  # fmt: skip
     inputs = [tensor("x", shape, label="left"), tensor("y", shape, label="right")]
     outputs = [
-        tensor("out", shape, label="sum"), tensor("out", shape, label="again"), tensor("x", shape, label="in"),
-        tensor("c", shape, label="const"), tensor("t", shape, label="border"),
+        tensor("out", shape, label="sum"), tensor("out", shape, label="again"),
+        tensor("x", shape, label="in"), tensor("c", shape, label="const"), tensor("t", shape, label="border"),
     ]  # fmt: skip
     tree = {"dict": [[t.label, {"leaf": i}] for i, t in enumerate(outputs)]}
     return write(

@@ -1,4 +1,4 @@
-"""A backend's run half for tests: ``z = 2 x`` once its gate is open, or the error that it was told to raise."""
+"""A backend's run half for tests: ``z = 2 x`` once its gate is open, or the error it was told to raise."""
 
 from __future__ import annotations
 

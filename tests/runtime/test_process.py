@@ -27,7 +27,9 @@ def test_a_model_runs_where_torch_and_tvm_are_not(tmp_path: Path) -> None:
     path = folders.rich(tmp_path, shape)
     x, y = np.random.default_rng(1).normal(size=(2, *shape)).astype(np.float32)
     np.savez(tmp_path / "given.npz", x=x, y=y)
-    code = BLOCKED + """
+    code = (
+        BLOCKED
+        + """
 import numpy as np
 import optima.runtime as rt
 given = np.load(sys.argv[2])
@@ -39,6 +41,7 @@ assert request.wait(60_000) is False
 np.savez(sys.argv[3], **model.run([given["x"], given["y"]]), requested=request.get_outputs()[0])
 model.trace(model.flatten_inputs((given["x"], given["y"])))
 """
+    )
     python(code, path, tmp_path / "given.npz", tmp_path / "found.npz")
     found = np.load(tmp_path / "found.npz")
     want = ((x + y) * np.float32(2)) * np.float32(3) + found["const"]
@@ -61,7 +64,9 @@ def test_without_torch_the_reference_backend_says_so(tmp_path: Path) -> None:
     part = folders.Part(("x",), ("z",), backend="reference", meta={}, files={"graph.txt": b""})
     tensors = [folders.tensor(n, (2,)) for n in "xz"]
     path = folders.write(tmp_path, [part], tensors[:1], tensors[1:])
-    code = BLOCKED + """
+    code = (
+        BLOCKED
+        + """
 import optima.runtime as rt
 try:
     rt.Context().load_model(sys.argv[1])
@@ -70,11 +75,14 @@ except rt.UserError as error:
 else:
     raise AssertionError("loaded")
 """
+    )
     python(code, path)
 
 
 def test_a_forked_child_can_run_the_model(tmp_path: Path) -> None:
-    code = BLOCKED + """
+    code = (
+        BLOCKED
+        + """
 import os, warnings
 import numpy as np
 import optima.runtime as rt
@@ -97,11 +105,14 @@ for _ in range(5):
     assert os.waitpid(child, 0)[1] == 0
 work()
 """
+    )
     python(code, folders.simple(tmp_path, (64, 256)))
 
 
 def test_the_process_may_end_while_an_inference_runs(tmp_path: Path) -> None:
-    code = BLOCKED + """
+    code = (
+        BLOCKED
+        + """
 import numpy as np
 import optima.runtime as rt
 model = rt.Context(threads=4).load_model(sys.argv[1])
@@ -111,11 +122,14 @@ for request in requests:
     request.set_inputs([x, x])
     request.infer()
 """
+    )
     python(code, folders.simple(tmp_path, (512, 4096)))
 
 
 def test_threads_stay_bounded_whatever_the_number_of_requests(tmp_path: Path) -> None:
-    code = BLOCKED + """
+    code = (
+        BLOCKED
+        + """
 import os
 import numpy as np
 import optima.runtime as rt
@@ -135,6 +149,7 @@ for _ in range(3):
     assert most <= before + 3 + max(2, available_cores()), most
 assert Pool().workers == 3
 """
+    )
     python(code, folders.simple(tmp_path, (64, 256)))
 
 

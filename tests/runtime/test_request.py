@@ -1,4 +1,4 @@
-"""Requests: never blocking, one inference at a time, time-outs in milliseconds, callbacks, errors that surface."""
+"""Requests: not blocking, one inference at a time, time-outs in milliseconds, callbacks, errors."""
 
 from __future__ import annotations
 

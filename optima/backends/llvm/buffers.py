@@ -108,7 +108,8 @@ def _place_problems(buffer: BufferMeta, meta: LlvmSubgraph, view: SubgraphView) 
     elif buffer.kind == "scratch":
         inside = buffer.offset >= 0 and buffer.offset + buffer.nbytes <= meta.arena_bytes
         if buffer.offset % ALIGNMENT or not inside:
-            yield Problem(buffer.name, f"byte {buffer.offset} is no place in {meta.arena_bytes} bytes of arena")
+            place = f"byte {buffer.offset} is no place in {meta.arena_bytes} bytes of arena"
+            yield Problem(buffer.name, place)
     elif buffer.kind == "constant" and not bound(buffer, view.constants.get(buffer.name)):
         yield Problem(buffer.name, f"there is no aligned constant {buffer.dtype}{list(buffer.shape)}")
 
