@@ -15,9 +15,9 @@ from torch2nx import gpickle, schema
 def load_graph(graph: str | os.PathLike[str] | nx.DiGraph, name: str = "model") -> Graph:
     """The verified ``Graph`` called ``name``, from a ``.gpickle`` or from what ``pickle.load`` gave for one.
 
-    Raises UnsafePickle and GraphError, with every problem found: a file that is no graph, a node that breaks the
-    contract (see torch2nx.schema), an operator or attribute that Optima does not know, an output whose type is not
-    the one that its op gives.
+    Raises UnsafePickle and GraphError, with every problem found: a file that is no graph, a node that breaks
+    the contract (see torch2nx.schema), an operator or attribute that Optima does not know, an output whose
+    type is not the one that its op gives.
     """
     if isinstance(graph, nx.DiGraph):
         schema.validate(graph)

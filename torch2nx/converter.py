@@ -46,10 +46,12 @@ class Torch2GraphConverter:
     ) -> nx.DiGraph:
         """The graph of ``model(*fake_torch_data, **fake_torch_kwargs)`` (contract: torch2nx.schema).
 
-        ``fake_torch_data`` holds one tensor, or a nest of tensors, per positional argument; only shapes, dtypes
-        and non-tensor values matter. ``gpu=True`` traces on the first CUDA device. Shapes are fixed to the samples'.
-        The module is left as it was. Raises ConvertError when it cannot be traced and UnsupportedOp, listing all
-        of them, when it uses operators that Optima does not have.
+        ``fake_torch_data`` holds one tensor, or a nest of tensors, per positional argument; only shapes,
+        dtypes and non-tensor values matter, and the graph is fixed to them. ``gpu=True`` traces on the first
+        CUDA device. The module is left as it was.
+
+        Raises ConvertError when the module cannot be traced, and UnsupportedOp, listing all of them, when it
+        uses operators that Optima does not have.
         """
         import torch
 
@@ -74,7 +76,7 @@ class Torch2GraphConverter:
         return graph
 
     def reset_module(self) -> None:
-        """Forget the module and its trace, so that their memory is freed. The last graph stays for plotting."""
+        """Forget the module and its trace, which frees their memory. The last graph stays for plotting."""
         self._module = None
         self._program = None
 
@@ -102,8 +104,9 @@ class Torch2GraphConverter:
     ) -> Path:
         """Draw the last converted graph, one colour per device of the map and one for all tensors.
 
-        ``figsizenum`` is the picture's size in inches. Returns the path of the picture, a PNG unless ``filename``
-        says otherwise. Raises PlotError without pygraphviz, before ``convert``, or for a map that does not fit.
+        ``figsizenum`` is the picture's size in inches. Returns the path of the picture, a PNG unless
+        ``filename`` says otherwise. Raises PlotError without pygraphviz, before ``convert``, or for a map
+        that does not fit.
         """
         if self._graph is None:
             raise PlotError("there is no graph to draw yet", hint="call convert() first")

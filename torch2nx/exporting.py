@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import warnings
+from contextlib import redirect_stderr
 from typing import TYPE_CHECKING, Any
 
 from devices.errors import Problem
@@ -24,12 +26,15 @@ def export(model: torch.nn.Module, call: Call) -> ExportedProgram:
     """Trace ``model`` with torch.export. Raises ConvertError with torch's reason and the user's line."""
     import torch
 
-    with warnings.catch_warnings(), origins.exact_frames(), torch.no_grad():
+    # On failure torch prints the graph so far to stderr.
+    printed = io.StringIO()
+    with warnings.catch_warnings(), origins.exact_frames(), torch.no_grad(), redirect_stderr(printed):
         warnings.simplefilter("ignore")
         try:
             return torch.export.export(model, call.args, call.kwargs, strict=False)
         # Whatever the user's forward or torch's tracer raises is the answer here.
         except Exception as error:  # noqa: BLE001
+            _LOG.debug("torch.export failed: %s", printed.getvalue(), exc_info=error)
             raise _refusal(model, error) from None
 
 
@@ -42,13 +47,14 @@ def functional(program: ExportedProgram) -> ExportedProgram:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return program.run_decompositions({})
+            decomposed: ExportedProgram = program.run_decompositions({})
+            return decomposed
         # Torch's functionalisation raises many types for what it cannot express.
         except Exception as error:  # noqa: BLE001
             _LOG.debug("functionalisation failed", exc_info=error)
             raise ConvertError(
-                f"the model writes through views in a way that torch cannot make functional: {_reason(error)}",
-                hint="build the result from new tensors (torch.cat, torch.where) instead of assigning to slices",
+                f"torch cannot make the model's writes through views functional: {_reason(error)}",
+                hint="build the result from new tensors (torch.cat, torch.where), not by assigning to slices",
             ) from None
 
 
@@ -74,7 +80,6 @@ def _drop_eval_aliases(program: ExportedProgram) -> None:
 
 
 def _refusal(model: Any, error: Exception) -> ConvertError:
-    _LOG.debug("torch.export failed", exc_info=error)
     origin = origins.origin_of_traceback(error.__traceback__) or _origin_in(str(error))
     code = origin["code"] if origin else ""
     where = origins.where(origin) if origin else ""
@@ -82,8 +87,8 @@ def _refusal(model: Any, error: Exception) -> ConvertError:
     return ConvertError(
         f"{name} cannot be traced",
         problems=[Problem(name, _reason(error), where, code)],
-        hint="a traced model does the same for all inputs: replace `if`, loops and shapes that depend on values "
-        "by torch.where, masks and fixed sizes"
+        hint="a traced model does the same for all inputs: instead of `if`, loops and shapes that depend on "
+        "values use torch.where, masks and fixed sizes"
         if _depends_on_data(error)
         else "make model(*fake_torch_data) run in PyTorch first, then convert it",
     )

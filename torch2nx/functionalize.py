@@ -2,8 +2,8 @@
 
 A write to a tensor is harmless when every other name of the same memory that is read later sees exactly the
 same elements (results of earlier in-place ops, dropout in eval mode, ``contiguous``): they all become the new
-value. A write that is seen through another view needs torch's own functionalisation (``ViewWrite``). A write to
-an input, a parameter or a buffer is refused, whichever way it is made.
+value. A write that is seen through another view needs torch's own functionalisation (``ViewWrite``). A write
+to an input, a parameter or a buffer is refused, whichever way it is made.
 """
 
 from __future__ import annotations

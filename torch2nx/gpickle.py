@@ -103,7 +103,7 @@ def _fresh(graph: nx.DiGraph) -> nx.DiGraph:
     """An equal graph whose pickle depends on its contents only.
 
     pickle writes a second reference to an object as a reference, by identity: so equal strings must be one
-    object, lists and arrays must be shared by nobody, and the views that networkx caches on use must not exist.
+    object, lists and arrays must be shared by nobody, and the views that networkx caches must not exist.
     """
     fresh = nx.DiGraph()
     fresh.graph.update(_canonical(graph.graph))

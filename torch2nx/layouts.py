@@ -14,8 +14,9 @@ from torch2nx.schema import NHWC
 def record_layouts(graph: nx.DiGraph, tf_flip: bool | Sequence[str]) -> None:
     """Write ``layout`` on the 4-D floating-point inputs and outputs.
 
-    True means all of them. Names mean those arguments (``x`` also stands for its parts ``x.left.0``) and every
-    output. A tensor that is both follows the rule for inputs. Raises ConvertError for a name that no argument has.
+    True means all of them. Names mean those arguments (``x`` also stands for its parts ``x.left.0``) and
+    every output. A tensor that is both follows the rule for inputs. Raises ConvertError for a name that no
+    argument has.
     """
     if not tf_flip:
         return

@@ -16,6 +16,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache, lru_cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -59,13 +60,15 @@ def exact_frames() -> Iterator[None]:
             setattr(TracerBase, _FILTER, original)
 
 
+@cache
 def _folder_of(module: str) -> str:
     found = sys.modules.get(module)
     return os.path.dirname(os.path.abspath(found.__file__)) + os.sep if found and found.__file__ else "\0"
 
 
+@cache
 def _is_foreign(path: str) -> bool:
-    """Whether a file is no part of the user's program: torch, this package, the standard library, made-up code."""
+    """Whether a file is no part of the user's program: torch, this package, the library, made-up code."""
     if path.startswith("<") and not path.startswith(("<stdin", "<ipython")):
         return True
     library = sysconfig.get_paths()["stdlib"] + os.sep
@@ -75,9 +78,9 @@ def _is_foreign(path: str) -> bool:
 
 
 def _user_frame(frame: FrameType | None) -> traceback.FrameSummary | None:
-    """The innermost user frame, or, for a model made of torch's modules only, torch's innermost module frame."""
-    modules = _folder_of("torch") + os.path.join("nn", "modules") + os.sep
-    tracer = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
+    """The innermost user frame; for a model made of torch's modules only, torch's innermost module frame."""
+    modules = os.path.join(_folder_of("torch"), "nn", "modules", "")
+    tracer = _folder_of(__name__)
     module_frame: FrameType | None = None
     while frame is not None:
         path = frame.f_code.co_filename
@@ -139,12 +142,16 @@ def _origin(path: str, line: int, function: str, module: str) -> Origin:
 
 
 def relative_file(path: str) -> str:
-    """``path`` relative to the longest import root (entry of sys.path) that holds it, else its name; with ``/``."""
+    """``path`` relative to the longest entry of sys.path that holds it, else its name; with ``/``."""
     if path.startswith("<"):
         return path
-    file = Path(os.path.abspath(path))
-    roots = [Path(os.path.abspath(entry)) for entry in sys.path]
-    holding = [root for root in roots if root != file and file.is_relative_to(root)]
+    return _relative(os.path.abspath(path), tuple(os.path.abspath(entry) for entry in sys.path))
+
+
+@lru_cache(maxsize=1024)
+def _relative(path: str, roots: tuple[str, ...]) -> str:
+    file = Path(path)
+    holding = [Path(root) for root in roots if root != path and file.is_relative_to(root)]
     if not holding:
         return file.name
     return file.relative_to(max(holding, key=lambda root: len(root.parts))).as_posix()

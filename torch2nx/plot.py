@@ -13,10 +13,10 @@ from torch2nx import schema
 from torch2nx.errors import PlotError
 
 _TENSOR_COLOUR: Final = "#d9d9d9"
-#: Paul Tol's "bright" and "muted" sets: distinguishable by colour-blind readers (personal.sron.nl/~pault)
+#: Paul Tol's "bright" and "muted" sets, which colour-blind readers can tell apart (personal.sron.nl/~pault)
 _DEVICE_COLOURS: Final = (
-    "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#332288", "#88ccee", "#44aa99", "#117733",
-    "#999933", "#ddcc77", "#cc6677", "#882255",
+    "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#332288", "#88ccee", "#44aa99",
+    "#117733", "#999933", "#ddcc77", "#cc6677", "#882255",
 )  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def plot_network(graph: nx.DiGraph, directory: Path, filename: str, map_json: Pa
 
 
 def colours_of(devices: list[str]) -> dict[str, str]:
-    """One colour per device, in order of first use; after the palette's end colours repeat with a darker shade."""
+    """One colour per device, in order of first use; after the palette's end darker shades follow."""
     table: dict[str, str] = {}
     for device in devices:
         if device not in table:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from devices.errors import Problem
@@ -34,7 +34,7 @@ def leaf(index: int) -> Node:
 
 
 def value(constant: Any) -> Node:
-    """The node of a non-tensor leaf. Raises ArgumentsError for anything but None, bool, int, float and text."""
+    """The node of a non-tensor leaf: None, bool, int, float or text. Raises ArgumentsError for others."""
     if constant is not None and type(constant) not in _SCALARS:
         raise ArgumentsError(f"a {type(constant).__name__} cannot be kept by value")
     return {"value": constant}
@@ -53,17 +53,17 @@ def _loads(text: str) -> Any:
 
 
 def _children(node: Node) -> list[tuple[str, Node]]:
-    """The labelled children of a node; none for a leaf or a value. Raises ArgumentsError for any other shape."""
+    """The labelled children of a node; none for a leaf or a value. Raises ArgumentsError for no node."""
     if isinstance(node, dict):
         if set(node) in ({"leaf"}, {"value"}):
             return []
         for kind in ("list", "tuple"):
             if set(node) == {kind} and isinstance(node[kind], list):
                 return [(str(i), child) for i, child in enumerate(node[kind])]
-        pairs = node.get("dict", node.get("fields"))
-        if set(node) in ({"dict"}, {"namedtuple", "fields"}) and isinstance(pairs, list):
-            if all(isinstance(p, list) and len(p) == 2 for p in pairs):
-                return [(str(key), child) for key, child in pairs]
+        pairs: Any = node.get("dict", node.get("fields"))
+        is_mapping = set(node) in ({"dict"}, {"namedtuple", "fields"}) and isinstance(pairs, list)
+        if is_mapping and all(isinstance(p, list) and len(p) == 2 for p in pairs):
+            return [(str(key), child) for key, child in pairs]
     raise ArgumentsError(f"{str(node)[:60]} is not a structure")
 
 
@@ -105,9 +105,9 @@ def count_outputs(out_tree: str) -> int:
 
 
 def leaf_paths(out_tree: str) -> list[str]:
-    """Where each output stands in the result: ``logits``, ``0.boxes``; ``output`` when it is the whole result.
+    """Where each output stands in the result: ``logits``, ``0.boxes``; ``output`` when it is all of it.
 
-    One path per graph output, in the order of the outputs. Raises ArgumentsError when the text is no ``out_tree``.
+    One path per graph output, in their order. Raises ArgumentsError when the text is no ``out_tree``.
     """
     paths: dict[int, str] = {}
     todo: list[tuple[str, Node]] = [("", _loads(out_tree))]
@@ -202,12 +202,10 @@ def _build(node: Node, leaves: Sequence[Any]) -> Any:
     members = [_build(child, leaves) for _, child in _children(node)]
     if "namedtuple" in node:
         # rename= because the names come from a file.
-        make: Callable[..., Any] = namedtuple(  # noqa: PYI024
-            node["namedtuple"] if str(node["namedtuple"]).isidentifier() else "Outputs",
-            [str(field) for field, _ in node["fields"]],
-            rename=True,
-        )
-        return make(*members)
+        name = node["namedtuple"] if str(node["namedtuple"]).isidentifier() else "Outputs"
+        fields = [str(field) for field, _ in node["fields"]]
+        make: Any = namedtuple  # mypy wants the names as literals
+        return make(name, fields, rename=True)(*members)
     if "dict" in node:
         return dict(zip((key for key, _ in node["dict"]), members, strict=True))
     return tuple(members) if "tuple" in node else members

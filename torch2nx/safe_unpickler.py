@@ -30,8 +30,8 @@ _CONTAINERS: Final = {"dict": dict, "list": list, "tuple": tuple}
 
 #: what a damaged pickle makes the C unpickler raise, besides UnpicklingError
 _DAMAGE: Final = (
-    pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError,
-    OverflowError, MemoryError, RecursionError, NotImplementedError,
+    pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, TypeError,
+    ValueError, OverflowError, MemoryError, RecursionError, NotImplementedError,
 )  # fmt: skip
 
 
@@ -119,6 +119,9 @@ class _Reader(pickle.Unpickler):
             return lambda *ignored: type("_array", (_Array,), {})()
         if module in _BUFFER_MODULES and name == "_frombuffer":
             return _array_of_buffer
+        if (module, name) == ("_codecs", "encode"):
+            # How protocol 2 spells bytes.
+            return lambda text, encoding: text.encode("latin-1") if encoding == "latin1" else None
         if module == "builtins" and name in _CONTAINERS:
             container = _CONTAINERS[name]
             return lambda *args: container(*args)

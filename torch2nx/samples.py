@@ -1,4 +1,4 @@
-"""The samples that a model is traced with: checked, bound to the signature, put on the right device and layout."""
+"""The samples that a model is traced with: checked, bound to the signature, put on device and into layout."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HINT = "pass fake_torch_data as a list with one tensor per argument of forward,
 
 @dataclass(frozen=True)
 class Call:
-    """What the model is called with. ``names`` names the positional arguments; keywords are in signature order."""
+    """What the model is called with: ``names`` are those of ``args``; keywords are in signature order."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]

@@ -1,7 +1,7 @@
 """The node contract inside a ``.gpickle``, and its validator.
 
-The file holds a ``networkx.DiGraph``. It is bipartite: op nodes and tensor nodes alternate. Every node has one
-attribute, ``data``, a plain dict of builtin types and numpy arrays.
+The file holds a ``networkx.DiGraph``. It is bipartite: op nodes and tensor nodes alternate. Every node has
+one attribute, ``data``, a plain dict of builtin types and numpy arrays.
 
 An op, named ``<op>_<n>``:
 
@@ -23,8 +23,8 @@ A tensor, named ``tensor_<n>`` or ``paramtensor_<n>``:
     value       (parameters) the dense numpy array; bfloat16 as its uint16 bits
     source      (parameters) the PyTorch name: "layer1.0.conv1.weight", or "constant_3"
 
-``inputs`` and ``outputs`` of the ops are the truth; edges mirror them. ``n`` is one running number: user inputs
-in signature order, then op by op the op, its parameters at their first use, its outputs.
+``inputs`` and ``outputs`` of the ops are the truth; edges mirror them. ``n`` is one running number: user
+inputs in signature order, then op by op the op, its parameters at their first use, its outputs.
 
 Graph attributes, in ``G.graph``:
 
@@ -34,7 +34,7 @@ Graph attributes, in ``G.graph``:
     in_tree          JSON text: the structure of the arguments (see torch2nx.pytree)
     out_tree         JSON text: the structure of the result
     symbols          {name: [min, max]}: named dimensions; empty in version 1
-    state            [[input tensor, output tensor]]: reserved for buffers that a model writes; empty in version 1
+    state            [[input tensor, output tensor]]: reserved for buffers that a model writes; empty
     producer         {"torch2nx": version, "torch": version}
 """
 

@@ -19,8 +19,8 @@ _SAME: Final = {
 }  # fmt: skip
 #: row-major order is kept: the first operand as it is, if the shape is
 _SAME_IF_SHAPE: Final = {
-    "view", "reshape", "_unsafe_view", "_reshape_alias", "flatten", "unflatten", "expand", "expand_as", "view_as",
-    "reshape_as", "broadcast_to", "copy", "squeeze", "unsqueeze", "ravel", "slice", "narrow",
+    "view", "reshape", "_unsafe_view", "_reshape_alias", "flatten", "unflatten", "expand", "expand_as",
+    "view_as", "reshape_as", "broadcast_to", "copy", "squeeze", "unsqueeze", "ravel", "slice", "narrow",
 }  # fmt: skip
 _CAST: Final = {"to", "_to_copy", "type_as"}
 _ASSERTIONS: Final = {

@@ -71,7 +71,7 @@ def _encode(spec: Any, leaves: Iterator[Any], path: str, leaf: Callable[[str, An
 
 
 def _children(spec: Any, path: str) -> list[tuple[Any, Any]]:
-    """The labelled children of a container that the JSON form knows; a dataclass or model output is a dict."""
+    """The labelled children of a container of the JSON form; a dataclass or model output is a dict."""
     children = list(spec.children())
     if spec.type in (list, tuple):
         return list(enumerate(children))

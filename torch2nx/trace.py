@@ -80,7 +80,7 @@ class Step:
 
 @dataclass(eq=False)
 class Trace:
-    """``inputs`` are the user's tensors in order; ``results`` the leaves of what the model returns, in order."""
+    """``inputs`` are the user's tensors, ``results`` the leaves of what the model returns, both in order."""
 
     inputs: list[Value]
     steps: list[Step]

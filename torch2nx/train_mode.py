@@ -49,7 +49,6 @@ def _difference(module: nn.Module) -> str:
     from torch.nn.modules.batchnorm import _NormBase
     from torch.nn.modules.dropout import _DropoutNd
 
-
     name = type(module).__name__
     if isinstance(module, _DropoutNd):
         return f"{name} drops values at random (p={module.p})" if module.p else ""
@@ -78,7 +77,7 @@ def _reads_training(kind: type) -> bool:
 
 
 def refuse_random(trace: Trace) -> None:
-    """Raise ConvertError for dropout that is on although every module is in eval mode: all of them, with lines."""
+    """Raise ConvertError, with every line, for dropout that is on although all modules are in eval mode."""
     problems = [
         step.problem(f"drops values at random (p={step.arguments.get('p')})")
         for step in trace.steps

@@ -66,7 +66,8 @@ CASES: list[tuple[str, Callable[..., Any], tuple[Tensor, ...]]] = [
     ("conv2d", lambda x, w: F.conv2d(x, w, padding="valid"), (X, normal(4, 3, 3, 3))),
     ("conv3d", lambda x, w: F.conv3d(x, w), (normal(1, 2, 4, 4, 4), normal(3, 2, 2, 2, 2))),
     ("conv_transpose1d", lambda x, w: F.conv_transpose1d(x, w, stride=2), (normal(1, 2, 5), normal(2, 3, 3))),
-    ("conv_transpose2d", lambda x, w: F.conv_transpose2d(x, w, stride=2, output_padding=1), (X, normal(3, 4, 3, 3))),
+    ("conv_transpose2d", lambda x, w: F.conv_transpose2d(x, w, stride=2, output_padding=1),
+     (X, normal(3, 4, 3, 3))),
     ("group_norm", lambda x: F.group_norm(x, 3), (X,)),
     ("layer_norm", lambda x: F.layer_norm(x, (8, 8)), (X,)),
     ("instance_norm", lambda x: F.instance_norm(x), (X,)),
@@ -137,7 +138,9 @@ CASES: list[tuple[str, Callable[..., Any], tuple[Tensor, ...]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("op", "function", "inputs"), CASES, ids=[f"{i}-{c[0]}" for i, c in enumerate(CASES)])
+@pytest.mark.parametrize(
+    ("op", "function", "inputs"), CASES, ids=[f"{i}-{c[0]}" for i, c in enumerate(CASES)]
+)
 def test_overload(op: str, function: Callable[..., Any], inputs: tuple[Tensor, ...]) -> None:
     graph = same_as_eager(Call(function), *inputs)
     assert ops(graph) == [op]

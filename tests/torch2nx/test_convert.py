@@ -59,7 +59,9 @@ def test_the_seeds_tutorial(tmp_path: Path) -> None:
     converter.export_to_gpickle(path, graph)
     with open(path, "rb") as f:
         loaded = pickle.load(f)  # noqa: S301
-    allocation = {n: "X64:0" for n in nx.topological_sort(loaded) if loaded.nodes[n]["data"]["kind"] == "OpNode"}
+    allocation = {
+        n: "X64:0" for n in nx.topological_sort(loaded) if loaded.nodes[n]["data"]["kind"] == "OpNode"
+    }
     template = tmp_path / "map.json"
     Torch2GraphConverter.get_onedevice_allocator(template, "X64", path)
     assert json.loads(template.read_text()) == allocation == {"conv2d_2": "X64:0", "add_5": "X64:0"}
@@ -148,10 +150,14 @@ def test_random_constants_are_not_folded() -> None:
 
 
 def test_integer_bool_half_and_zero_size_tensors() -> None:
-    graph = same_as_eager(Call(lambda i, b: (i + 1, i[b.long()], i[:0])), torch.arange(3), torch.tensor([True]))
+    graph = same_as_eager(
+        Call(lambda i, b: (i + 1, i[b.long()], i[:0])), torch.arange(3), torch.tensor([True])
+    )
     assert {d["dtype"] for _, d in graph.nodes(data="data") if "dtype" in d} == {"int64", "bool"}
     half = nn.Linear(2, 2).to(torch.bfloat16)
-    value = next(d["value"] for _, d in convert(half, torch.randn(1, 2).bfloat16()).nodes(data="data") if "value" in d)
+    value = next(
+        d["value"] for _, d in convert(half, torch.randn(1, 2).bfloat16()).nodes(data="data") if "value" in d
+    )
     assert value.dtype == np.uint16
     assert (value == half.weight.detach().view(torch.uint16).numpy()).all()
 
@@ -163,8 +169,7 @@ def test_no_grad_and_disabled_autocast_regions_are_inlined() -> None:
         with torch.autocast("cpu", enabled=False):
             y = y.sin()
         with torch.enable_grad():
-            y = y.exp()
-        return y
+            return y.exp()
 
     assert ops(same_as_eager(Call(function), torch.randn(3))) == ["cos", "sin", "exp"]
 
@@ -227,7 +232,8 @@ def test_torch_flip_takes_nhwc_samples() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flip", "expected"), [(False, []), (True, ["tensor_0", "tensor_1", "tensor_6"]), (["y"], ["tensor_1", "tensor_6"])]
+    ("flip", "expected"),
+    [(False, []), (True, ["tensor_0", "tensor_1", "tensor_6"]), (["y"], ["tensor_1", "tensor_6"])],
 )
 def test_tf_flip_marks_the_border(flip: Any, expected: list[str]) -> None:
     graph = Torch2GraphConverter(tf_flip=flip).convert(model=SampleModel(), fake_torch_data=SAMPLES)
@@ -237,7 +243,11 @@ def test_tf_flip_marks_the_border(flip: Any, expected: list[str]) -> None:
 def test_tf_flip_leaves_other_ranks_and_integers_alone() -> None:
     graph = Torch2GraphConverter(tf_flip=True).convert(
         model=Call(lambda a, b, c: (a + 1, b, c)).eval(),
-        fake_torch_data=[torch.ones(1, 2, 3), torch.ones(1, 2, 3, 4, dtype=torch.int64), torch.ones(1, 2, 3, 4)],
+        fake_torch_data=[
+            torch.ones(1, 2, 3),
+            torch.ones(1, 2, 3, 4, dtype=torch.int64),
+            torch.ones(1, 2, 3, 4),
+        ],
     )
     assert [n for n, d in graph.nodes(data="data") if d.get("layout")] == ["tensor_2"]
 

@@ -195,7 +195,10 @@ class Counter(nn.Module):
 def test_written_state_is_refused_with_every_line() -> None:
     with pytest.raises(ConvertError) as caught:
         convert(Counter(), torch.randn(3))
-    assert [p.reason for p in caught.value.problems] == ["it changes 'count' in place", "it changes 'weight' in place"]
+    assert [p.reason for p in caught.value.problems] == [
+        "it changes 'count' in place",
+        "it changes 'weight' in place",
+    ]
     assert caught.value.problems[0].code == "self.count += 1"
 
 

@@ -14,7 +14,7 @@ def _conv(draft: Draft) -> None:
 
 
 def _conv_padding(draft: Draft) -> None:
-    """``padding="same"`` or ``"valid"`` as numbers; kept as text where "same" pads the two sides unequally."""
+    """``padding="same"`` or ``"valid"`` as numbers; text where "same" pads the two sides unequally."""
     axes = _axes(draft)
     per_axis(draft, ("stride", "dilation"), axes)
     if draft.attrs["padding"] == "valid":

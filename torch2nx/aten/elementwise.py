@@ -45,9 +45,9 @@ def _no_decimals(draft: Draft) -> None:
 
 ROWS: Table = {
     **rows(
-        "abs neg sign square sqrt rsqrt reciprocal exp exp2 expm1 log log1p log2 log10 erf tanh sigmoid sin cos "
-        "tan asin acos atan sinh cosh asinh acosh atanh floor ceil trunc frac nan_to_num isnan isinf isfinite "
-        "isposinf isneginf logical_not bitwise_not"
+        "abs neg sign square sqrt rsqrt reciprocal exp exp2 expm1 log log1p log2 log10 erf tanh sigmoid "
+        "sin cos tan asin acos atan sinh cosh asinh acosh atanh floor ceil trunc frac "
+        "nan_to_num isnan isinf isfinite isposinf isneginf logical_not bitwise_not"
     ),
     **rows("absolute", op="abs"),
     **rows("negative", op="neg"),

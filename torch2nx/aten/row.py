@@ -68,7 +68,7 @@ Table = dict[str, Row]
 
 
 def rows(overloads: str, adapt: Callable[[Draft], None] | None = None, *, op: str = "") -> Table:
-    """Rows for overloads separated by spaces (``add.Tensor``; without a dot: ``.default``), named after them."""
+    """Rows for overloads separated by spaces (``add.Tensor``; no dot: ``.default``), named after them."""
     table: Table = {}
     for text in overloads.split():
         key = text if "." in text else f"{text}.default"
