@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any
+
 from optima.graph import Op, TensorType
 from optima.ops.entry import Trait
 from optima.ops.reference import call_reference, dtype_name
@@ -24,12 +27,18 @@ def keeps_bytes(op: Op, operand: TensorType, output: TensorType) -> bool:
         return False
     if entry.has(Trait.RESHAPE):
         return True
-    return any(map(entry.has, _ASKED)) and _returns_its_operand(op, operand)
+    if not any(map(entry.has, _ASKED)):
+        return False
+    return _returns_its_operand(op.op, op.roles[0], tuple(sorted(op.attrs.items())), operand)
 
 
-def _returns_its_operand(op: Op, operand: TensorType) -> bool:
+@lru_cache(maxsize=4096)
+def _returns_its_operand(
+    kind: str, role: str, attrs: tuple[tuple[str, Any], ...], operand: TensorType
+) -> bool:
     import torch
 
+    op = Op(kind, kind, (role,), (role,), ("out",), dict(attrs))
     x = torch.empty(operand.shape, dtype=getattr(torch, operand.dtype), device="meta")
     try:
         with torch.no_grad():

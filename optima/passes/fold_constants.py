@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from devices import InternalError
 from optima.graph import Graph, Op, Tensor
 from optima.ops.entry import Trait
-from optima.ops.reference import call_reference, to_numpy, to_torch
+from optima.ops.evaluate import Array, evaluate
 from optima.ops.registry import entry_of
 from optima.recipe import derive, frozen, param
-
-if TYPE_CHECKING:
-    import torch
 
 
 def fold_constants(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
@@ -26,31 +22,16 @@ def fold_constants(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
     constants: dict[str, Tensor] = {t.name: t for t in graph.params if t.value is not None}
     kept: list[Op] = []
     folded: list[str] = []
-    with _one_thread():
-        for op in graph.ops:
-            if all(name in constants for name in op.inputs):
-                results = _evaluate(graph, op, [constants[name] for name in op.inputs])
-                constants.update((t.name, t) for t in results)
-                folded.append(op.name)
-            else:
-                kept.append(op)
+    for op in graph.ops:
+        if all(name in constants for name in op.inputs):
+            results = _evaluate(graph, op, [constants[name] for name in op.inputs])
+            constants.update((t.name, t) for t in results)
+            folded.append(op.name)
+        else:
+            kept.append(op)
     if not folded:
         return graph, ()
     return graph.rebuild(kept, constants.values()), tuple(folded)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    # The order in which torch sums depends on its thread count; folded bytes must not.
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _evaluate(graph: Graph, op: Op, operands: Sequence[Tensor]) -> list[Tensor]:
@@ -61,15 +42,15 @@ def _evaluate(graph: Graph, op: Op, operands: Sequence[Tensor]) -> list[Tensor]:
         table = {source.name: source}
         made = derive(table, out, ["reshape", param(source.name), list(type_.shape)], type_)
         return [replace(graph.tensors[out], is_param=True, value=made.value, recipe=made.recipe)]
-    results = call_reference(op, [_torch_value(t) for t in operands])
+    results = evaluate(op, [(_value_of(t), t.dtype) for t in operands])
     recipe = frozen(f"computed once by {op.name} ({op.op}), which no input reaches")
     return [
-        replace(graph.tensors[name], is_param=True, value=to_numpy(result), recipe=recipe)
+        replace(graph.tensors[name], is_param=True, value=result, recipe=recipe)
         for name, result in zip(op.outputs, results, strict=True)
     ]
 
 
-def _torch_value(tensor: Tensor) -> torch.Tensor:
+def _value_of(tensor: Tensor) -> Array:
     if tensor.value is None:
-        raise ValueError(f"{tensor.name} has no value")
-    return to_torch(tensor.value, tensor.dtype)
+        raise InternalError(f"the constant {tensor.name!r} has no value")
+    return tensor.value
