@@ -1,4 +1,5 @@
-/* Is this a whole shared object for this machine? dlopen() of a truncated file ends in SIGBUS, not in an error. */
+/* Is this a whole shared object for this machine? dlopen() of a truncated file ends in SIGBUS, not in an
+ * error. */
 #define _GNU_SOURCE
 #include "native.h"
 

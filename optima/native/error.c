@@ -1,8 +1,8 @@
 /* Error text per thread, and the one function that a kernel imports by name.
  *
  * Kernels made by TVM report through TVMFFIErrorSetRaisedFromCStrParts. If tvm_ffi lives in the same process,
- * whichever library came first in the global scope gets the call. So ours passes on what is not ours, and where
- * tvm_ffi came first its message is fetched from there. Either order works; neither library notices. */
+ * whichever library came first in the global scope gets the call. So ours passes on what is not ours, and
+ * where tvm_ffi came first its message is fetched from there. Either order works; neither library notices. */
 #define _GNU_SOURCE
 #include "native.h"
 

@@ -24,8 +24,8 @@ class KernelRefused(UserError):
 class KernelFailed(InternalError):
     """A kernel returned an error. ``call`` is the index of the call in its program, -1 outside one.
 
-    Example: a kernel that was given a buffer of another shape than it was compiled for. Fix: none in user code,
-    for the runtime checks what users give before any kernel sees it; please report it.
+    Example: a kernel that was given a buffer of another shape than it was compiled for. Fix: none in user
+    code, for the runtime checks what users give before any kernel sees it; please report it.
     """
 
     def __init__(

@@ -67,13 +67,14 @@ static int memory_file(const void *bytes, uint64_t size) {
     return file;
 }
 
-/* The dynamic linker takes two libraries of equal path for one, and descriptor numbers come back after close().
- * So the path spells a running number in binary ("/." is 1, "/" is 0), which the kernel's path lookup ignores. */
+/* The dynamic linker takes two libraries of equal path for one, and descriptor numbers come back after
+ * close(). So the path spells a running number in binary ("/." is 1, "/" is 0), which path lookup ignores. */
 static void unique_path(char *path, size_t room, int file) {
     static _Atomic uint32_t opened;
     uint32_t number = atomic_fetch_add(&opened, 1);
     size_t at = (size_t)snprintf(path, room, "/proc/self/fd");
-    for (int bit = 31; bit >= 0; bit--) at += (size_t)snprintf(path + at, room - at, number >> bit & 1 ? "/." : "/");
+    for (int bit = 31; bit >= 0; bit--)
+        at += (size_t)snprintf(path + at, room - at, number >> bit & 1 ? "/." : "/");
     snprintf(path + at, room - at, "/%d", file);
 }
 

@@ -68,7 +68,8 @@ OPTIMA_EXPORT int optima_workers(void);
 OPTIMA_EXPORT int optima_set_spin_us(int spin_us);
 
 /* workspace.c */
-OPTIMA_EXPORT void *optima_alloc_workspace(int device_type, int device_id, uint64_t nbytes, int code, int bits);
+OPTIMA_EXPORT void *optima_alloc_workspace(int device_type, int device_id, uint64_t nbytes, int code,
+                                           int bits);
 OPTIMA_EXPORT int optima_free_workspace(int device_type, int device_id, void *block);
 
 /* kernel.c */
@@ -100,6 +101,7 @@ OPTIMA_EXPORT optima_program *optima_program_new(const optima_tensor_spec *tenso
                                                  const optima_call_spec *calls, int32_t num_calls);
 OPTIMA_EXPORT void optima_program_free(optima_program *program);
 enum { OPTIMA_RUN_OK = -1, OPTIMA_RUN_BAD_RANGE = -2 };
-OPTIMA_EXPORT int optima_run(const optima_program *program, int32_t first, int32_t count, int64_t *elapsed_ns);
+OPTIMA_EXPORT int optima_run(const optima_program *program, int32_t first, int32_t count,
+                             int64_t *elapsed_ns);
 
 #endif

@@ -1,9 +1,9 @@
 /* One worker pool per process, shared by every caller.
  *
  * A parallel loop is a *region*: tasks 0..n-1, handed out by a ticket. The caller publishes the region, takes
- * tasks itself, and idle workers of the pool take the rest, so several callers' regions run side by side without
- * a thread per caller. `busy` counts the threads that compute (callers and workers); a worker only helps while
- * that is below the number of threads allowed, so many callers do not oversubscribe the cores.
+ * tasks itself, and idle workers of the pool take the rest, so several callers' regions run side by side
+ * without a thread per caller. `busy` counts the threads that compute (callers and workers); a worker only
+ * helps while that is below the number of threads allowed, so many callers do not oversubscribe the cores.
  *
  * Regions live in static slots, because a worker may look at a slot after its region ended. A ticket is
  * (generation << 32 | next task): taking a task is one compare-and-swap, which fails if the slot was given to

@@ -1,5 +1,5 @@
-/* A program: kernel calls in order over fixed buffers. Built once per request; one run is one call from Python.
- * Everything is checked and copied when it is built, so that running it only walks arrays. */
+/* A program: kernel calls in order over fixed buffers. Built once per request; one run is one call from
+ * Python. Everything is checked and copied when it is built, so that running it only walks arrays. */
 #define _GNU_SOURCE
 #include "native.h"
 
@@ -55,7 +55,8 @@ static bool call_is_sound(const optima_call_spec *c, int32_t index, int32_t num_
 /* Totals of extents and arguments, or false with the reason. */
 static bool measure(const optima_tensor_spec *tensors, int32_t num_tensors, const optima_call_spec *calls,
                     int32_t num_calls, size_t *extents, size_t *args) {
-    if (num_tensors < 0 || num_calls < 0 || (num_tensors > 0 && tensors == NULL) || (num_calls > 0 && calls == NULL)) {
+    if (num_tensors < 0 || num_calls < 0 || (num_tensors > 0 && tensors == NULL) ||
+        (num_calls > 0 && calls == NULL)) {
         optima_set_error("a program needs its tensors and calls");
         return false;
     }

@@ -1,5 +1,5 @@
-/* Scratch memory for kernels: 64-byte aligned, cached per thread so that a kernel called in a loop does not pay
- * for malloc and page faults again. */
+/* Scratch memory for kernels: 64-byte aligned, cached per thread so that a kernel called in a loop does not
+ * pay for malloc and page faults again. */
 #define _GNU_SOURCE
 #include "native.h"
 

@@ -30,7 +30,7 @@ def compiled(tmp_path: Path, source: str) -> bytes:
 
 
 def end_of_segments(data: bytes) -> int:
-    """Bytes that loading reads: up to the end of the last loadable segment (elf.h: Elf64_Ehdr, Elf64_Phdr)."""
+    """Bytes that loading reads: up to the end of the last loadable segment (elf.h)."""
     start, count = struct.unpack_from("<Q", data, 32)[0], struct.unpack_from("<H", data, 56)[0]
     headers = [struct.unpack_from("<IIQQQQQQ", data, start + 56 * i) for i in range(count)]
     return max(offset + size for kind, _, offset, _, _, size, _, _ in headers if kind == 1)
