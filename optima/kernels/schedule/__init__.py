@@ -67,5 +67,10 @@ def _attempt(sch: Any, rule: str, step: Callable[[Any], set[str]]) -> tuple[Any,
         _LOG.debug("%s: %s", rule, reason)
     # TVM's primitives refuse with many exception types; whichever it is, the schedule before it is still right.
     except Exception as error:  # noqa: BLE001
-        _LOG.warning("the schedule rule %s failed on a kernel, a slower one is used: %s", rule, error)
+        _LOG.warning("the schedule rule %s failed, a slower one is used: %s", rule, _last_line(error))
     return sch, set()
+
+
+def _last_line(error: Exception) -> str:
+    """TVM puts the whole function before the reason."""
+    return str(error).rstrip().rpartition("\n")[2]

@@ -39,12 +39,12 @@ def apply(sch: Any, anchor: Any, target: CpuTarget, done: frozenset[str]) -> set
     tile = choose_tile(
         extent(sch, oh), extent(sch, ow), extent(sch, co), target.vector_registers // vectors, 4 * target.threads
     )
-    handled = {name_of(sch, anchor)}
+    handled: list[Any] = [anchor]
     for pad in sch.get_producers(anchor):
         if name_of(sch, pad) not in done:
             inline_prologue(sch, pad, done)
             _pad_in_parallel(sch, pad)
-            handled.add(name_of(sch, pad))
+            handled.append(pad)
     epilogue = fold_epilogue(sch, anchor)
     co_o, co_i = sch.split(co, [None, tile.blocks])
     oh_o, oh_i = sch.split(oh, [None, tile.rows])
@@ -58,7 +58,7 @@ def apply(sch: Any, anchor: Any, target: CpuTarget, done: frozenset[str]) -> set
     unroll_tile(sch, epilogue, ow_o)
     start = sch.decompose_reduction(anchor, reduction[0])
     unroll_tile(sch, start, ow_o)
-    return handled | {name_of(sch, epilogue), name_of(sch, start)}
+    return {name_of(sch, b) for b in (*handled, epilogue, start)}
 
 
 def _pad_in_parallel(sch: Any, pad: Any) -> None:

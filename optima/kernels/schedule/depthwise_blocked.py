@@ -36,13 +36,11 @@ def apply(sch: Any, anchor: Any, target: CpuTarget, done: frozenset[str]) -> set
     spatial, reduction = split_axes(sch, anchor)
     if len(spatial) not in (3, 5) or len(reduction) != 2:
         raise NotApplicable("not a window over a blocked tensor")
-    handled = {name_of(sch, anchor)}
     pads = [p for p in sch.get_producers(anchor) if name_of(sch, p) not in done]
     for pad in pads:
         inline_prologue(sch, pad, done)
         if not is_spatial(sch, pad):
             raise NotApplicable("the window reads a reduction")
-        handled.add(name_of(sch, pad))
     epilogue = fold_epilogue(sch, anchor)
     work = work_of(sch, anchor)
     if len(spatial) == 3:
@@ -53,7 +51,7 @@ def apply(sch: Any, anchor: Any, target: CpuTarget, done: frozenset[str]) -> set
     unroll_tile(sch, epilogue, at)
     start = sch.decompose_reduction(anchor, reduction[0])
     unroll_tile(sch, start, at)
-    return handled | {name_of(sch, epilogue), name_of(sch, start)}
+    return {name_of(sch, b) for b in (*pads, anchor, epilogue, start)}
 
 
 def _whole_image(sch: Any, pads: list[Any], spatial: list[Any], reduction: list[Any], work: int) -> Any:

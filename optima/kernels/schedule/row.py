@@ -31,7 +31,6 @@ def apply(sch: Any, anchor: Any, target: CpuTarget, done: frozenset[str]) -> set
     depth = _row_axes(sch, cluster)
     last = cluster[-1]
     work = sum(work_of(sch, b) for b in cluster)
-    handled = {name_of(sch, b) for b in cluster}
     parts: list[Any] = []
     for block in cluster[:-1]:
         parts += _lanes(sch, block, target)
@@ -39,10 +38,10 @@ def apply(sch: Any, anchor: Any, target: CpuTarget, done: frozenset[str]) -> set
     row = fuse_parallel(sch, sch.get_loops(tail[-1])[:depth], work)
     for block in reversed([*parts, *tail[:-1]]):
         sch.compute_at(block, row, preserve_unit_loops=True)
+    starts: list[Any] = []
     for block in (*parts, *tail):
-        _vectorize(sch, block, row, target)
-        handled.add(name_of(sch, block))
-    return handled
+        starts += _vectorize(sch, block, row, target)
+    return {name_of(sch, b) for b in (*parts, *tail, *starts)}
 
 
 def _cluster(sch: Any, anchor: Any, done: frozenset[str]) -> list[Any]:
@@ -103,23 +102,25 @@ def _lanes(sch: Any, block: Any, target: CpuTarget) -> list[Any]:
     return [sch.rfactor(lane, factor_axis=len(node.writes[0].source.shape)), block]
 
 
-def _vectorize(sch: Any, block: Any, row: Any, target: CpuTarget) -> None:
-    """Vectors along the last data-parallel loop inside the row, where it divides into them."""
+def _vectorize(sch: Any, block: Any, row: Any, target: CpuTarget) -> list[Any]:
+    """Vectors along the last data-parallel loop inside the row, where it divides into them; returns new blocks."""
     loops = sch.get_loops(block)
     outer = sch.get(row).loop_var
     depth = next(i for i, loop in enumerate(loops) if sch.get(loop).loop_var.same_as(outer))
     inside = loops[depth + 1 :]
     if not inside:
-        return
+        return []
     last, length = inside[-1], extent(sch, inside[-1])
     if is_spatial(sch, block):
         if length % target.lanes == 0:
             _, vector = sch.split(last, [None, target.lanes])
             sch.vectorize(vector)
-        return
+        return []
+    starts: list[Any] = []
     if length == target.lanes and sch.get(block).name_hint.endswith("_rf"):
         folds = [loop for loop in inside[:-1] if extent(sch, loop) > 1]
         if folds:
-            start = sch.decompose_reduction(block, folds[0])
-            sch.vectorize(sch.get_loops(start)[-1])
+            starts.append(sch.decompose_reduction(block, folds[0]))
+            sch.vectorize(sch.get_loops(starts[0])[-1])
         sch.vectorize(last)
+    return starts
