@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optima.ops.contraction import broadcast_index
 from optima.ops.entry import Cost, OpEntry, OpView, Te, Trait
@@ -64,7 +64,7 @@ def _scores(view: OpView, tensors: Tensors, acc: str) -> te.Tensor:
 def _attention(view: OpView, tensors: Tensors) -> list[te.Tensor]:
     """A row that may attend to nothing gives zeros, as torch's safe softmax does; NaN and +inf give NaN.
 
-    (torch's fused CPU kernel gives 0 for a row whose scores are all NaN; its plain one gives NaN, as this does.)
+    (torch's fused CPU kernel gives 0 for a row whose scores are all NaN; its plain one gives NaN, as here.)
     """
     from tvm import te, tirx
 
@@ -76,14 +76,8 @@ def _attention(view: OpView, tensors: Tensors) -> list[te.Tensor]:
     shape = tuple(int(d) for d in scores.shape)
     last = (len(shape) - 1,)
     row = {"schedule_rule": "row"}
-    highest = fold("max", scores, shape, last, acc, name="highest", rule="row")
-    lowest = const(-math.inf, acc)
-
-    def shifted(*index: Expr) -> Expr:
-        peak = highest(*index[:-1])
-        return exp(scores(*index) - tirx.Select(peak <= lowest, const(0, acc), peak))
-
-    powers = te.compute(shape, shifted, name="exponentials", attrs=row)
+    highest = fold("peak", scores, shape, last, acc, name="highest", rule="row")
+    powers = te.compute(shape, lambda *i: exp(scores(*i) - highest(*i[:-1])), name="exponentials", attrs=row)
     total = fold("sum", powers, shape, last, acc, name="total", rule="row")
     value = view.operands["value"].shape
     heads = shape[-3] if len(shape) > 2 else 1
@@ -95,8 +89,9 @@ def _attention(view: OpView, tensors: Tensors) -> list[te.Tensor]:
     weighted = fold_terms("sum", out.shape, [shape[-1]], term, acc, "weighted", "gemm")
 
     def normalised(*index: Expr) -> Expr:
-        nothing = highest(*index[:-1]) <= lowest
-        return weighted(*index) / tirx.Select(nothing, const(1, acc), total(*index[:-1]))
+        # A row of -inf has no finite score, and only there is the sum 0: every exponential is.
+        some = total(*index[:-1])
+        return weighted(*index) / tirx.Select(some <= const(0, acc), const(1, acc), some)
 
     return [finish(te.compute(out.shape, normalised, name="attention"), acc, out.dtype)]
 

@@ -1,4 +1,4 @@
-"""Normalisations in inference: by stored statistics (batch) or by the statistics of each row (layer, group, ...)."""
+"""Normalisations in inference: by stored statistics (batch), or by those of each row (layer, group, rms)."""
 
 from __future__ import annotations
 

@@ -63,7 +63,8 @@ def _fold(kind: str, view: OpView, tensors: Tensors) -> list[te.Tensor]:
     axes = _axes(view)
     acc = accumulator(out.dtype)
     keepdim = view.attrs.get("keepdim", False)
-    rule = row_rule(view.first.shape, axes)
+    # Schedules of rows split sums into lanes; they have no such way with products and extrema.
+    rule = row_rule(view.first.shape, axes) if kind == "sum" else ""
     source = _read(view, tensors, out.dtype)
     value = fold(kind, source, view.first.shape, axes, acc, keepdim=keepdim, name=kind, rule=rule)
     return [finish(value, acc, out.dtype)]
@@ -178,7 +179,7 @@ def _vector_norm(view: OpView, tensors: Tensors) -> list[te.Tensor]:
         acc,
         keepdim=view.attrs.get("keepdim", False),
         name="folded",
-        rule=row_rule(shape, axes),
+        rule=row_rule(shape, axes) if kind == "sum" else "",
     )
     if order == 2.0:
         value = _mapped(value, tirx.sqrt, "norm")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -35,15 +36,15 @@ def row_exponentials(
 ) -> tuple[te.Tensor, te.Tensor, te.Tensor]:
     """(maximum, exponentials, their sum) of ``source`` over ``axes``, the folded axes kept as 1.
 
-    A row of -inf only, or with +inf in it, has NaN exponentials, as the difference from the maximum is; with
-    ``safe`` an infinite maximum counts as 0.
+    The maximum of finite numbers only: in a row of -inf it is the lowest of them, so that the exponentials and
+    their sum are 0. A NaN or +inf shows in the exponentials as NaN; with ``safe`` +inf counts as 0 in the maximum.
     """
     from tvm import te, tirx
 
     from optima.ops.vector_math import exp
 
     rule = row_rule(shape, axes)
-    highest = fold("max", source, shape, axes, dtype, keepdim=True, name="highest", rule=rule)
+    highest = fold("peak", source, shape, axes, dtype, keepdim=True, name="highest", rule=rule)
 
     def row(index: tuple[Expr, ...]) -> tuple[Expr, ...]:
         return tuple(0 if d in axes else i for d, i in enumerate(index))
@@ -78,6 +79,8 @@ def _softmax(logarithm: bool, view: OpView, tensors: Tensors) -> list[te.Tensor]
     acc = accumulator(out.dtype)
     axes = reduced_axes(view.attrs["dim"], len(shape))
     source = _source(view, tensors, out.dtype)
+    if not shape:
+        return [finish(_of_scalar(source, 0.0 if logarithm else 1.0, acc), acc, out.dtype)]
     highest, powers, total = row_exponentials(source, shape, axes, acc)
     rule = row_rule(shape, axes)
     attrs = {"schedule_rule": rule} if rule else None
@@ -95,6 +98,17 @@ def _softmax(logarithm: bool, view: OpView, tensors: Tensors) -> list[te.Tensor]
     return [finish(value, acc, out.dtype)]
 
 
+def _of_scalar(source: Source, value: float, dtype: str) -> te.Tensor:
+    """``value``, or NaN where the only element is not finite."""
+    from tvm import te, tirx
+
+    def element() -> Expr:
+        finite = tirx.abs(source()) < const(math.inf, dtype)
+        return tirx.Select(finite, const(value, dtype), const(math.nan, dtype))
+
+    return te.compute((), element, name="of_scalar")
+
+
 def _logsumexp(view: OpView, tensors: Tensors) -> list[te.Tensor]:
     from tvm import te, tirx
 
@@ -103,7 +117,10 @@ def _logsumexp(view: OpView, tensors: Tensors) -> list[te.Tensor]:
     out, shape = view.outputs[0], view.first.shape
     acc = accumulator(out.dtype)
     axes = reduced_axes(view.attrs["dim"], len(shape))
-    highest, _, total = row_exponentials(_source(view, tensors, out.dtype), shape, axes, acc, safe=True)
+    source = _source(view, tensors, out.dtype)
+    if not shape:
+        return [finish(te.compute((), lambda: source(), name="logsumexp"), acc, out.dtype)]
+    highest, _, total = row_exponentials(source, shape, axes, acc, safe=True)
     keepdim = view.attrs.get("keepdim", False)
 
     def element(*index: Expr) -> Expr:

@@ -1,7 +1,7 @@
 """Loops written out: for kernels whose steps depend on each other, which a TE compute cannot say.
 
-``sequential`` wraps a statement as TE tensors; its block states what it reads and writes, so that schedules of
-the stages around it stay right. Statements are built from ``each``, ``store`` and ``steps``.
+``sequential`` wraps a statement as TE tensors; its block states what it reads and writes, so that schedules
+of the stages around it stay right. Statements are built from ``each``, ``store`` and ``steps``.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def sequential(
     outputs: Sequence[tuple[tuple[int, ...], str]],
     body: Callable[[Sequence[Buffer], Sequence[Buffer]], Stmt],
 ) -> list[te.Tensor]:
-    """Tensors of the given (shape, dtype) that ``body(input buffers, output buffers)`` fills in program order.
+    """Tensors of the given (shape, dtype) that ``body(input buffers, output buffers)`` fills in order.
 
     An output that nothing consumes is scratch: it becomes a buffer inside the kernel.
     """

@@ -1,7 +1,7 @@
 """One direction of one LSTM layer as TE: the input's part of every gate at once, then a loop over time.
 
-Gates i, f, g, o of ``lanes`` hidden units at a time form a tile; the recurrent weights are packed once per call so
-that a tile's four rows are contiguous for each k. Hidden units are padded to whole tiles with zero weights;
+Gates i, f, g, o of ``lanes`` hidden units at a time form a tile; the recurrent weights are packed once per
+call so that a tile's four rows are contiguous for each k. Hidden units are padded to whole tiles with zero weights;
 padded units are computed and never read.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optima.ops.te_loops import Buffer, Stmt, each, read, sequential, steps, store
 from optima.ops.te_reduce import Expr, const, fold_terms, load, widen
@@ -24,7 +24,7 @@ _PARALLEL_PRODUCTS = 2**20
 
 @dataclass(frozen=True)
 class Direction:
-    """One pass over the sequence: extents, the dtype to compute in, where its initial state stands, its way."""
+    """One pass over the sequence: extents, dtype to compute in, index of its initial state, its way."""
 
     length: int
     batch: int
@@ -96,7 +96,7 @@ def run_direction(
     hx: Sequence[te.Tensor],
     weights: Mapping[str, te.Tensor],
 ) -> tuple[te.Tensor, te.Tensor]:
-    """(history ``[length + 1, batch, units]``, last cell state ``[batch, units]``); units padded to whole tiles.
+    """(history ``[length + 1, batch, units]``, last cell state ``[batch, units]``), units padded to tiles.
 
     Slot 0 of the history is the initial hidden state, slot s + 1 what step s made. ``x(t, b, k)`` reads the
     input; ``weights`` has w_ih, w_hh and, where the layer has them, b_ih and b_hh.

@@ -23,6 +23,7 @@ Source = Callable[..., Expr]
 FLOATS = ("float32", "float64", "float16", "bfloat16")
 INTEGERS = ("int64", "int32", "int16", "int8", "uint8")
 HALVES = ("float16", "bfloat16")
+_LARGEST = {"float32": 3.4028234663852886e38, "float64": 1.7976931348623157e308}
 
 
 def accumulator(dtype: str) -> str:
@@ -33,8 +34,8 @@ def accumulator(dtype: str) -> str:
 def widen(value: Expr, dtype: str) -> Expr:
     """A loaded ``value`` of ``dtype`` in the accumulator of that dtype.
 
-    bfloat16 goes by its bits: TVM 0.27 leaves a cast from bfloat16 unlegalised where it stands in a let or in a
-    reduction of pairs, and would convert the bits as an integer.
+    bfloat16 goes by its bits: TVM 0.27 leaves a cast from bfloat16 unlegalised where it stands in a let or in
+    a reduction of pairs, and would convert the bits as an integer.
     """
     from tvm import tirx
 
@@ -146,15 +147,11 @@ def _combiner(kind: str, dtype: str) -> tuple[Callable[[Expr, Expr], Expr], floa
         "prod": (lambda a, b: a * b, 1),
         "any": (lambda a, b: tirx.any(a, b), False),
         "all": (lambda a, b: tirx.all(a, b), True),
+        "peak": (tirx.max, -_LARGEST.get(dtype, 0.0)),
         "max": (lambda a, b: larger(a, b, dtype), extremum_identity(dtype, lowest=True)),
         "min": (lambda a, b: smaller(a, b, dtype), extremum_identity(dtype, lowest=False)),
     }
     return table[kind]
-
-
-def combine(kind: str, a: Expr, b: Expr, dtype: str) -> Expr:
-    """Two partial results of ``kind`` as one."""
-    return _combiner(kind, dtype)[0](a, b)
 
 
 def fold_terms(
@@ -168,7 +165,9 @@ def fold_terms(
 ) -> te.Tensor:
     """The tensor of shape ``lead`` whose element i folds ``term(i, r)`` over all r within ``extents``.
 
-    ``kind``: sum, prod, max, min, any, all; ``term`` gives values of ``dtype``. ``rule`` becomes the block's
+    ``kind``: sum, prod, max, min, any, all, or peak: TVM's own maximum, which schedules may split into lanes.
+    It starts from the lowest finite number and may drop NaN, so it serves only where a row's NaN and -inf show
+    elsewhere, as in a softmax. ``term`` gives values of ``dtype``. ``rule`` becomes the block's
     ``schedule_rule``. Nothing to fold gives the kind's identity.
     """
     from tvm import te
@@ -180,8 +179,8 @@ def fold_terms(
     if 0 in extents:
         return te.compute(tuple(lead), lambda *i: const(start, dtype), name=name)
     ks = tuple(te.reduce_axis((0, extent), name=f"r{n}") for n, extent in enumerate(extents))
-    if kind == "sum":
-        reducer = te.sum
+    if kind in ("sum", "peak"):
+        reducer = te.sum if kind == "sum" else te.max
     else:
         reducer = te.comm_reducer(function, lambda t: const(start, dtype), name=kind)
     return te.compute(tuple(lead), lambda *i: reducer(term(i, ks), axis=ks), name=name, attrs=attrs)
@@ -270,8 +269,8 @@ def argextremum(
 ) -> tuple[te.Tensor, te.Tensor]:
     """(values, int64 indices) of the "max" or "min" over ``axes``, counted row-major through them.
 
-    As in torch the first of equal values wins, and the first NaN over everything else. The fold must be run in
-    order: the combiner looks at no index.
+    As in torch the first of equal values wins, and the first NaN over everything else. The fold must be run
+    in order: the combiner looks at no index.
     """
     from tvm import te, tirx
 

@@ -1,4 +1,4 @@
-"""Cases of attention: masks of each kind, causal, scales, shared heads, ranks, lengths, rows that see nothing."""
+"""Cases of attention: kinds of mask, causal, scales, shared heads, ranks, lengths, rows that see nothing."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ CASES: tuple[OpCase, ...] = (
     _case((1, 2, 5, 8), (1, 2, 7, 8)),
     _case((2, 3, 16, 16), (2, 3, 16, 16)),
     _case((1, 2, 5, 8), (1, 2, 7, 8), (1, 2, 7, 3)),
+    _case((1, 2, 5, 32), (1, 2, 64, 32), mask=(5, 64)),
     _case((1, 2, 5, 8), (1, 2, 7, 8), scale=0.3),
     _case((1, 2, 5, 8), (1, 2, 7, 8), is_causal=True),
     _case((1, 2, 7, 8), (1, 2, 5, 8), is_causal=True),

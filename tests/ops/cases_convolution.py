@@ -1,4 +1,4 @@
-"""Cases of convolutions: padding, stride, dilation, groups, no batch axis, nothing to sum, one to three axes."""
+"""Cases of convolutions: padding, stride, dilation, groups, no batch axis, one to three axes."""
 
 from __future__ import annotations
 

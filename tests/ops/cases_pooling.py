@@ -1,4 +1,4 @@
-"""Cases of pooling: strides, padding, dilation, ceil_mode, divisors, adaptive sizes, NaN and -inf in windows."""
+"""Cases of pooling: strides, padding, dilation, ceil_mode, divisors, adaptive sizes, NaN in windows."""
 
 from __future__ import annotations
 

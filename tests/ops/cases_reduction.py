@@ -1,4 +1,4 @@
-"""Cases of reductions: axes by number, list, none and empty list; promotion; NaN, infinities, nothing to fold."""
+"""Cases of reductions: axes by number, list, none, empty list; promotion; NaN, infinities, empty folds."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ CASES: tuple[OpCase, ...] = (
     _case("sum", (3, 5, 7), dim=(-1, 0), keepdim=True),
     _case("sum", (2, 3, 4, 5), dim=(2, 3)),
     _case("sum", (3, 5), dim=()),
+    _case("sum", (5, 96), dim=(1,)),
+    _case("sum", (5, 4, 32), dim=(1,)),
     _case("sum", ()),
     _case("sum", (0, 3), dim=(0,)),
     _case("sum", (3, 0)),
@@ -64,6 +66,7 @@ CASES: tuple[OpCase, ...] = (
     _case("amax", (3, 5, 7), dim=(0, 2), keepdim=True),
     _case("amax", (3, 14), fill="special", dim=(0,)),
     _case("amax", (7, 14), fill="special", dim=(1,), dtype="bfloat16"),
+    _case("amax", (7, 64), fill="special", dim=(1,)),
     _case("amax", (3, 5), dtype="int64", dim=(1,)),
     _case("amax", (3, 5), dtype="bool", dim=(1,)),
     _case("amin", (3, 5), dim=(-1,)),
@@ -86,6 +89,7 @@ CASES: tuple[OpCase, ...] = (
     _position("argmax", (3, 5), None, keepdim=True),
     _position("argmax", (3, 5, 4), 1, keepdim=True),
     _position("argmax", (4, 14), 0, fill="special"),
+    _position("argmax", (14, 64), 1, fill="special"),
     _position("argmax", (4, 9), 1, dtype="int64"),
     _position("argmax", (4, 9), 1, dtype="bfloat16"),
     _position("argmin", (4, 9), -1),

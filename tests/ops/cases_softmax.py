@@ -1,4 +1,4 @@
-"""Cases of the softmax family: any axis, dtype conversion, rows of -inf, +inf and NaN, 0-d and empty tensors."""
+"""Cases of the softmax family: any axis, dtypes, rows of -inf, +inf and NaN, 0-d and empty tensors."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ def _soft(op: str) -> tuple[OpCase, ...]:
         _case(op, (3, 10), -1),
         _case(op, (2, 3, 4, 37), 3),
         _case(op, (2, 5, 3, 4), 1),
+        _case(op, (3, 64), 1),
+        _case(op, (7, 48), 1, fill="special"),
         _case(op, (7, 4), 0),
         _case(op, (9,), 0),
         _case(op, (3, 1), 1),
@@ -52,6 +54,8 @@ CASES: tuple[OpCase, ...] = (
     _case("logsumexp", (3, 4, 5), (1,), keepdim=True),
     _case("logsumexp", (4, 14), (0,), fill="special"),
     _case("logsumexp", (3, 0), (1,)),
+    _case("logsumexp", (), (0,)),
+    _case("logsumexp", (7, 64), (1,), fill="special"),
     _case("logsumexp", (3, 6), (1,), "int32"),
     _case("logsumexp", (3, 33), (1,), "bfloat16", tolerance=1.6e-2),
     _case("logsumexp", (3, 33), (1,), "float64", tolerance=1e-12),
