@@ -39,9 +39,8 @@ class Flow:
         """The flow of ``graph``. Raises InternalError if its ops depend on each other in a circle."""
         ranked = sorted(graph.ops, key=_rank)
         preds, succs = _edges(ranked)
-        order = _topological(ranked, preds, succs)
-        if order != list(range(len(order))):
-            ranked = [ranked[v] for v in order]
+        if any(sources and max(sources) >= v for v, sources in enumerate(preds)):
+            ranked = [ranked[v] for v in _topological(ranked, preds, succs)]
             preds, succs = _edges(ranked)
         numbers: dict[tuple[DeviceRef, ...], int] = {}
         device = [numbers.setdefault(op.devices, len(numbers)) for op in ranked]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from devices import DeviceRef, Family, InternalError
 from optima.graph import Graph
@@ -35,8 +35,7 @@ class Subgraph:
     graph: Graph
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(NamedTuple):
     """A tensor on its way from the subgraph that makes it to one that reads it (names of subgraphs).
 
     ``nbytes`` is the dense size. ``kind``: "alias" when the first choice on both sides is a CPU kind, for

@@ -83,14 +83,11 @@ def _drain(flow: Flow, height: list[int], start: int) -> list[list[int]]:
         wave = ready[d]
         if not wave:
             continue
-        for v in wave:  # grows while it is walked: what becomes ready on this device joins the same wave
+        for v in wave:  # it is ready[d] itself and grows while it is walked: the device is drained wholly
             for s in succs[v]:
                 waiting[s] -= 1
                 if not waiting[s]:
-                    if device[s] == d:
-                        wave.append(s)
-                    else:
-                        make_ready(s)
+                    make_ready(s)
         waves.append(wave)
         ready[d], tallest[d] = [], -1
     return waves

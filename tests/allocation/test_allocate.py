@@ -130,6 +130,13 @@ def test_a_misspelt_op_is_renamed() -> None:
     assert "did you mean 'conv2d_3'" in str(error) and "has no entry, but 'conv_3' has one" in str(error)
 
 
+def test_many_misspelt_ops_are_renamed_by_their_number() -> None:
+    graph = chain(300)
+    raw = {op.name.replace("conv2d", "conv"): "X64:1" for op in graph.ops}
+    error = refusal(raw, graph=graph)
+    assert error.patch == {**dict.fromkeys(raw), **{op.name: "X64:1" for op in graph.ops}}
+
+
 def test_a_key_for_a_tensor_and_one_for_nothing() -> None:
     raw = {**GOOD, "tensor_4": "X64:0", "banana": "X64:0", "conv2d_11": "X64:0"}
     error = refusal(raw)

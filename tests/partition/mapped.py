@@ -121,8 +121,8 @@ def fewest_parts(graph: Graph) -> int:
     """The exhaustive minimum of parts with an acyclic quotient.
 
     The parts of an acyclic split run one after the other, so it is the least number of steps, each of which
-    runs some ops of one device list that are ready in turn. Running more ops in a step never hurts later ones,
-    so breadth-first search over sets of ops done, with all devices tried at each step, is exhaustive.
+    runs some ops of one device list that are ready in turn. More ops in a step never hurt later ones,
+    so breadth-first search over sets of ops done, trying all devices at each step, is exhaustive.
     """
     position = {op.name: v for v, op in enumerate(graph.ops)}
     makers = [{graph.producer[n].name for n in op.inputs if n in graph.producer} for op in graph.ops]

@@ -30,7 +30,7 @@ def test_two_devices_are_split_optimally(devices: int) -> None:
 def test_more_devices_are_split_almost_optimally(devices: int) -> None:
     found = excess(devices, 400, 6, 12)
     assert min(found) == 0, "fewer than the minimum: the oracle is wrong"
-    assert found[0] >= 0.98 * 400
+    assert found[0] >= 0.99 * 400
     assert max(found) <= 1
 
 

@@ -11,7 +11,7 @@ from devices import DeviceRef, InternalError
 from optima.graph import Graph, Op, Tensor, TensorType
 from optima.partition import assign, partition
 from optima.partition.check import execution_order
-from tests.partition.mapped import TYPE, X0, X1, mapped_graph, part_numbers
+from tests.partition.mapped import TYPE, X0, X1, fewest_parts, mapped_graph, part_numbers
 
 
 def groups(graph: Graph) -> list[list[int]]:
@@ -71,6 +71,12 @@ def test_separate_branches_of_one_device_are_one_subgraph() -> None:
 def test_an_op_that_could_run_early_joins_the_later_wave() -> None:
     """Greedy draining alone would start twice on device 0: op 0 depends on nothing, op 2 on device 1."""
     assert groups(mapped_graph([[], [], [1]], [0, 1, 0])) == [[1], [0, 2]]
+
+
+def test_another_first_device_can_save_a_subgraph() -> None:
+    """The tallest path alone starts with device 0 and needs five."""
+    graph = mapped_graph([[], [0], [], [2], [1, 3], [0, 3]], [0, 2, 2, 0, 1, 2])
+    assert len(groups(graph)) == fewest_parts(graph) == 4
 
 
 def test_preference_lists_are_keys_as_a_whole() -> None:
