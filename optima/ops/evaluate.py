@@ -14,7 +14,7 @@ Array = np.ndarray[Any, Any]
 
 
 def evaluate(op: Op, operands: Sequence[tuple[Array, str]]) -> list[Array]:
-    """The op's results by its reference, dense; ``operands`` are (array, dtype) in the order of ``op.inputs``.
+    """The op's results by its reference, dense; ``operands`` are (array, dtype) in ``op.inputs``' order.
 
     torch runs on one thread meanwhile: the order in which it sums depends on its thread count.
     """
