@@ -1,4 +1,4 @@
-"""The house rules that a linter cannot check: import direction, light imports, lazily imported torch and tvm."""
+"""The house rules that a linter cannot check: import direction, light imports, torch and tvm late."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ ROOMS = (
 )
 
 #: where torch may be imported, always inside a function
-TORCH_ROOMS = ("torch2nx.", "optima.ops.", "optima.samples", "optima.verification", "optima.backends.reference")
+TORCH_ROOMS = (
+    "torch2nx.", "optima.ops.", "optima.samples", "optima.verification", "optima.backends.reference",
+)  # fmt: skip
 
 
 def modules() -> list[tuple[str, Path]]:
