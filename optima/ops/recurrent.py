@@ -31,6 +31,7 @@ def _lstm(view: OpView, tensors: Tensors) -> list[te.Tensor]:
     def source(t: Expr, b: Expr, k: Expr) -> Expr:
         return load(x, b, t, k) if batch_first else load(x, t, b, k)
 
+    reader: Callable[[Expr, Expr, Expr], Expr] = source
     ways = 2 if view.attrs["bidirectional"] else 1
     features = view.first.shape[2]
     passes: list[tuple[Direction, te.Tensor, te.Tensor]] = []
@@ -38,9 +39,9 @@ def _lstm(view: OpView, tensors: Tensors) -> list[te.Tensor]:
         for way in range(ways):
             state = layer * ways + way
             direction = Direction(length, batch, features, hidden, acc, state, way == 1)
-            passes.append((direction, *run_direction(direction, source, hx, _weights(view, tensors, state))))
-        source, features = _reader(passes[-ways:]), ways * hidden
-    return _results(view, passes, source)
+            passes.append((direction, *run_direction(direction, reader, hx, _weights(view, tensors, state))))
+        reader, features = _reader(passes[-ways:]), ways * hidden
+    return _results(view, passes, reader)
 
 
 def _weights(view: OpView, tensors: Tensors, state: int) -> dict[str, te.Tensor]:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from optima.ops.entry import Cost, OpEntry, OpView, Te, Trait
 from optima.ops.reference import aten
+from optima.ops.te_argextremum import argextremum
 from optima.ops.te_reduce import (
     FLOATS,
     INTEGERS,
     Expr,
     accumulator,
-    argextremum,
     const,
     convert,
     finish,
@@ -163,13 +163,14 @@ def _vector_norm(view: OpView, tensors: Tensors) -> list[te.Tensor]:
     acc = accumulator(out.dtype)
     axes = _axes(view)
     read = _read(view, tensors, out.dtype)
-    power = {
-        0.0: lambda v: convert(v, acc, "bool").astype(acc),
-        2.0: lambda v: v * v,
-    }.get(
-        order,
-        lambda v: tirx.abs(v) if order in (1.0, math.inf, -math.inf) else _power(tirx.abs(v), order, acc),
-    )
+
+    def power(v: Expr) -> Expr:
+        if order == 0.0:
+            return convert(v, acc, "bool").astype(acc)
+        if order == 2.0:
+            return v * v
+        return tirx.abs(v) if order in (1.0, math.inf, -math.inf) else _power(tirx.abs(v), order, acc)
+
     kind = {math.inf: "max", -math.inf: "min"}.get(order, "sum")
     value = fold(
         kind,

@@ -36,8 +36,9 @@ def row_exponentials(
 ) -> tuple[te.Tensor, te.Tensor, te.Tensor]:
     """(maximum, exponentials, their sum) of ``source`` over ``axes``, the folded axes kept as 1.
 
-    The maximum of finite numbers only: in a row of -inf it is the lowest of them, so that the exponentials and
-    their sum are 0. A NaN or +inf shows in the exponentials as NaN; with ``safe`` +inf counts as 0 in the maximum.
+    The maximum of finite numbers only: in a row of -inf it is the lowest of them, so that the exponentials
+    and their sum are 0. A NaN or +inf shows in the exponentials as NaN; with ``safe`` a maximum of +inf
+    counts as 0.
     """
     from tvm import te, tirx
 

@@ -1,8 +1,8 @@
 """One direction of one LSTM layer as TE: the input's part of every gate at once, then a loop over time.
 
 Gates i, f, g, o of ``lanes`` hidden units at a time form a tile; the recurrent weights are packed once per
-call so that a tile's four rows are contiguous for each k. Hidden units are padded to whole tiles with zero weights;
-padded units are computed and never read.
+call so that a tile's four rows are contiguous for each k. Hidden units are padded to whole tiles with zero
+weights; padded units are computed and never read.
 """
 
 from __future__ import annotations

@@ -112,7 +112,8 @@ def extremum_identity(dtype: str, *, lowest: bool) -> float | int | bool:
     bits = 8 if dtype.endswith("8") else int(dtype.removeprefix("int"))
     if dtype == "uint8":
         return 0 if lowest else 255
-    return -(2 ** (bits - 1)) if lowest else 2 ** (bits - 1) - 1
+    limit: int = 1 << (bits - 1)
+    return -limit if lowest else limit - 1
 
 
 def is_nan(value: Expr, dtype: str) -> Expr:
@@ -166,8 +167,8 @@ def fold_terms(
     """The tensor of shape ``lead`` whose element i folds ``term(i, r)`` over all r within ``extents``.
 
     ``kind``: sum, prod, max, min, any, all, or peak: TVM's own maximum, which schedules may split into lanes.
-    It starts from the lowest finite number and may drop NaN, so it serves only where a row's NaN and -inf show
-    elsewhere, as in a softmax. ``term`` gives values of ``dtype``. ``rule`` becomes the block's
+    It starts from the lowest finite number and may drop NaN, so it serves only where a row's NaN and -inf
+    show elsewhere, as in a softmax. ``term`` gives values of ``dtype``. ``rule`` becomes the block's
     ``schedule_rule``. Nothing to fold gives the kind's identity.
     """
     from tvm import te
@@ -256,47 +257,3 @@ def row_rule(shape: Sequence[int], axes: Sequence[int]) -> str:
     lead = len(shape) - len(axes)
     trailing = tuple(axes) == tuple(range(lead, len(shape)))
     return "row" if axes and trailing and math.prod(shape[:lead]) > 1 else ""
-
-
-def argextremum(
-    kind: str,
-    source: Source,
-    shape: Sequence[int],
-    axes: Sequence[int],
-    dtype: str,
-    *,
-    keepdim: bool = False,
-) -> tuple[te.Tensor, te.Tensor]:
-    """(values, int64 indices) of the "max" or "min" over ``axes``, counted row-major through them.
-
-    As in torch the first of equal values wins, and the first NaN over everything else. The fold must be run
-    in order: the combiner looks at no index.
-    """
-    from tvm import te, tirx
-
-    start = extremum_identity(dtype, lowest=kind == "max")
-
-    def combine_pairs(a: tuple[Expr, Expr], b: tuple[Expr, Expr]) -> tuple[Expr, Expr]:
-        beats = b[1] > a[1] if kind == "max" else b[1] < a[1]
-        if dtype in FLOATS:
-            beats = tirx.any(beats, tirx.all(is_nan(b[1], dtype), tirx.Not(is_nan(a[1], dtype))))
-        return tirx.Select(beats, b[0], a[0]), tirx.Select(beats, b[1], a[1])
-
-    reducer = te.comm_reducer(combine_pairs, lambda i, v: (tirx.const(0, i), const(start, dtype)), name="arg")
-    kept = tuple(d for d in range(len(shape)) if d not in axes)
-    lead = tuple(1 if d in axes else shape[d] for d in range(len(shape)) if keepdim or d not in axes)
-    ks = tuple(te.reduce_axis((0, shape[d]), name=f"r{d}") for d in axes)
-
-    def pair(*index: Expr) -> Expr:
-        where: dict[int, Expr] = dict(zip(kept, (index[d] for d in kept) if keepdim else index, strict=True))
-        where |= dict(zip(axes, ks, strict=True))
-        flat: Expr = tirx.const(0, "int32")
-        for axis, k in zip(axes, ks, strict=True):
-            flat = flat * shape[axis] + k
-        return reducer((flat.astype("int64"), source(*(where[d] for d in range(len(shape))))), axis=ks)
-
-    if not ks:
-        zero = te.compute(lead, lambda *i: tirx.const(0, "int64"), name="indices")
-        return te.compute(lead, lambda *i: source(*i), name="values"), zero
-    indices, values = te.compute(lead, pair, name="arg")
-    return values, indices

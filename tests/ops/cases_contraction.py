@@ -80,4 +80,12 @@ CASES: tuple[OpCase, ...] = (
     _fused("addmv", "self mat vec", ((4,), (4, 3), (3,)), alpha=2),
     _fused("baddbmm", "self batch1 batch2", ((2, 4, 5), (2, 4, 3), (2, 3, 5)), alpha=0.125),
     _fused("baddbmm", "self batch1 batch2", ((1, 5), (2, 4, 3), (2, 3, 5)), beta=0.5),
+    _pair("mm", "self mat2", (5, 0), (0, 3)),
+    _pair("mv", "self vec", (5, 0), (0,)),
+    _pair("mv", "self vec", (5, 6), (6,), "float16", tolerance=2e-3),
+    _pair("dot", "self tensor", (0,), (0,)),
+    _pair("dot", "self tensor", (7,), (7,), "int64"),
+    _fused("addmv", "self mat vec", ((4,), (4, 0), (0,))),
+    _fused("addmv", "self mat vec", ((1,), (4, 3), (3,)), beta=0, fill="special"),
+    _fused("baddbmm", "self batch1 batch2", ((2, 4, 5), (2, 4, 0), (2, 0, 5))),
 )

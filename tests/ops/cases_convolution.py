@@ -74,4 +74,9 @@ CASES: tuple[OpCase, ...] = (
     _transposed((3, 9), (3, 4, 5), stride=(4,), dilation=(1,)),
     _transposed((1, 2, 3, 4, 3), (2, 3, 2, 2, 2), stride=(2, 2, 2)),
     _transposed((1, 2, 3, 4, 3), (2, 3, 3, 2, 3), stride=(2, 1, 2), padding=(1, 0, 1)),
+    _conv((0, 3, 17), (5, 3, 4)),
+    _conv((0, 2, 5, 6, 7), (3, 2, 3, 2, 3)),
+    _transposed((0, 3, 9), (3, 4, 5)),
+    _transposed((0, 2, 3, 4, 3), (2, 3, 2, 2, 2)),
+    _transposed((2, 3, 4, 3), (2, 3, 2, 2, 2), groups=2),
 )

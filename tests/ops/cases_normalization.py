@@ -54,7 +54,7 @@ CASES: tuple[OpCase, ...] = (
     _stored("batch_norm", (2, 3, 5, 7), "running_mean running_var"),
     _stored("batch_norm", (2, 3, 5, 7), "weight running_mean running_var"),
     _stored("batch_norm", (0, 3, 5, 7)),
-    _stored("batch_norm", (2, 3, 5, 7), fill="special"),
+    _stored("batch_norm", (2, 3, 5, 9), fill="special"),
     _stored("batch_norm", (2, 3, 5, 7), dtype="float64", tolerance=1e-12),
     _stored("batch_norm", (2, 3, 5, 7), dtype="bfloat16", tolerance=1.6e-2),
     _stored("batch_norm", (2, 3, 5, 7), "running_mean running_var", "float16", tolerance=2e-3),
@@ -95,6 +95,7 @@ CASES: tuple[OpCase, ...] = (
     _rows("rms_norm", (3, 33), "weight", (33,), "float64", tolerance=1e-12),
     _rows("rms_norm", (3, 33), "weight", (33,), "bfloat16", tolerance=1.6e-2),
     _rows("rms_norm", (3, 33), "weight", (33,), "float16", tolerance=2e-3),
+    _stored("instance_norm", (2, 3, 0, 7), use_input_stats=False),
 )
 
 REFUSED: tuple[OpCase, ...] = (_stored("batch_norm", (2, 3, 5, 7), training=True),)

@@ -123,4 +123,12 @@ CASES: tuple[OpCase, ...] = (
     _case("linalg_vector_norm", (3, 14), dim=(0,), fill="special", ord=0),
     _case("linalg_vector_norm", (0,)),
     _case("linalg_vector_norm", (3, 7), dim=(1,), dtype="bfloat16", tolerance=1.6e-2),
+    _case("amax", (0, 3), dim=(1,)),
+    _case("amin", (), dim=()),
+    _position("min", (0, 3), 1),
+    _position("argmax", (0, 3), 1),
+    _position("argmin", (), None),
+    _case("var", (0, 3), dim=(0,)),
+    _case("var", (0, 3), dim=(1,)),
+    _case("std", (), correction=0),
 )
