@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from optima import errors
+import optima.errors as errors
 from optima.version import __version__
 
 if TYPE_CHECKING:

@@ -44,7 +44,7 @@ class EncoderBlock(nn.Module):
 
 
 class DecoderBlock(nn.Module):
-    """x [N,L,64] attends to itself (causally where ``masked``) and to memory [N,M,64]; returns softmax scores [N,L,20]."""
+    """x [N,L,64] attends to itself (causally where ``masked``) and to memory [N,M,64]; gives scores [N,L,20]."""
 
     def __init__(self, width: int = 64, heads: int = 4, masked: bool = True) -> None:
         super().__init__()

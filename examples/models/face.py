@@ -1,4 +1,4 @@
-"""A face detector in the manner of MediaPipe's BlazeFace (Bazarevsky et al., 2019): depthwise blocks, PReLU, two heads."""
+"""A face detector like MediaPipe's BlazeFace (Bazarevsky et al., 2019): depthwise blocks, PReLU, two heads."""
 
 from __future__ import annotations
 
