@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 
 .PHONY: demo test test-slow lint zoo-env bench clean
 
-$(STAMP): pyproject.toml optima/native/native.c
+$(STAMP): pyproject.toml $(wildcard optima/native/*.c optima/native/*.h)
 	@$(PYTHON) -c 'import sys; sys.exit("Optima needs Python 3.11 or newer; run: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
