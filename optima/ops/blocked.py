@@ -57,7 +57,7 @@ def _pack(view: OpView, tensors: Mapping[str, te.Tensor]) -> list[te.Tensor]:
             return value
         return tirx.if_then_else(co * block + ci < channels, value, tirx.const(0, x.dtype))
 
-    return [te.compute(shape, lane, name="to_blocked", attrs={"schedule_rule": "transpose"})]
+    return [te.compute(shape, lane, name="to_blocked")]
 
 
 def _unpack(view: OpView, tensors: Mapping[str, te.Tensor]) -> list[te.Tensor]:
@@ -69,7 +69,6 @@ def _unpack(view: OpView, tensors: Mapping[str, te.Tensor]) -> list[te.Tensor]:
             view.outputs[0].shape,
             lambda n, c, h, w: x[n, c // block, h, w, c % block],
             name="from_blocked",
-            attrs={"schedule_rule": "transpose"},
         )
     ]
 

@@ -25,7 +25,7 @@ def _reference(
     return torch.nn.functional.linear(input, dense, bias)
 
 
-def _even_rows(rows: int, most: int) -> int:
+def even_rows(rows: int, most: int) -> int:
     """``rows``, or the next number above it that divides into register tiles of at most ``most`` rows."""
     if rows <= most or any(rows % tile == 0 for tile in range(most // 2 + 1, most + 1)):
         return rows
@@ -40,7 +40,7 @@ def _padded_rows(x: te.Tensor, lanes: int) -> te.Tensor:
     from tvm import te, tirx
 
     *lead, rows, depth = (int(d) for d in x.shape)
-    even = _even_rows(rows, 14 if lanes >= 16 else 6)
+    even = even_rows(rows, 14 if lanes >= 16 else 6)
     if even == rows:
         return x
     return te.compute(

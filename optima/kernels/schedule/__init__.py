@@ -28,6 +28,8 @@ RULES = {
     "depthwise_blocked": "depthwise_blocked",
     "pool_blocked": "depthwise_blocked",
     "gemm_packed": "gemm_packed",
+    "gemm": "gemm",
+    "conv": "conv",
     "row": "row",
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from optima.kernels.schedule.lanes import unroll_tile
 from optima.kernels.schedule.structure import (
     NotApplicable,
     divisors,
@@ -18,7 +19,6 @@ from optima.kernels.schedule.structure import (
     is_spatial,
     name_of,
     split_axes,
-    unroll_tile,
     work_of,
 )
 

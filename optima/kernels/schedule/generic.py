@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from optima.kernels.schedule.expressions import mentions
 from optima.kernels.schedule.inline import inline_cheap
+from optima.kernels.schedule.lanes import fold_by_lanes, vectorize_partials
 from optima.kernels.schedule.structure import (
     NotApplicable,
     at_own_element,
@@ -90,6 +91,13 @@ def reduction_stage(sch: Any, block: Any, target: CpuTarget) -> None:
             sch.vectorize(last[-1])
             sch.unroll(last[-2])
         return
+    if reduction_is_contiguous(sch, block):
+        parts = fold_by_lanes(sch, block, target)
+        if len(parts) == 2:
+            outer = fuse_parallel(sch, sch.get_loops(block)[: len(spatial)], work)
+            sch.compute_at(parts[0], outer, preserve_unit_loops=True)
+            vectorize_partials(sch, parts[0], outer)
+            return
     sch.reorder(*spatial, *reduction)
     fuse_parallel(sch, spatial, work)
 

@@ -1,13 +1,13 @@
 """Softmax and normalisations: all stages of a row inside one parallel loop over rows, so that it stays in cache.
 
-A fold along the contiguous axis keeps one partial result per lane (``rfactor``), which LLVM may not do by itself:
-it changes the order of a float sum.
+A row's folds keep one partial result per lane (``schedule.lanes``).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from optima.kernels.schedule.lanes import fold_by_lanes, loops_below, vectorize_partials
 from optima.kernels.schedule.structure import (
     NotApplicable,
     extent,
@@ -33,14 +33,18 @@ def apply(sch: Any, anchor: Any, target: CpuTarget, done: frozenset[str]) -> set
     work = sum(work_of(sch, b) for b in cluster)
     parts: list[Any] = []
     for block in cluster[:-1]:
-        parts += _lanes(sch, block, target)
-    tail = _lanes(sch, last, target)
+        parts += fold_by_lanes(sch, block, target)
+    tail = fold_by_lanes(sch, last, target)
     row = fuse_parallel(sch, sch.get_loops(tail[-1])[:depth], work)
     for block in reversed([*parts, *tail[:-1]]):
         sch.compute_at(block, row, preserve_unit_loops=True)
     starts: list[Any] = []
     for block in (*parts, *tail):
-        starts += _vectorize(sch, block, row, target)
+        if not is_spatial(sch, block):
+            if name_of(sch, block).endswith("_rf"):
+                starts += vectorize_partials(sch, block, row)
+        elif (inside := loops_below(sch, block, row)) and extent(sch, inside[-1]) % target.lanes == 0:
+            sch.vectorize(sch.split(inside[-1], [None, target.lanes])[1])
     return {name_of(sch, b) for b in (*parts, *tail, *starts)}
 
 
@@ -86,41 +90,3 @@ def _row_axes(sch: Any, cluster: list[Any]) -> int:
     if not rows or any(e[: len(rows)] != rows for e in extents):
         raise NotApplicable("stages disagree on what a row is")
     return len(rows)
-
-
-def _lanes(sch: Any, block: Any, target: CpuTarget) -> list[Any]:
-    """A float fold along a contiguous axis as (partial results per lane, their fold); else the block alone."""
-    node = sch.get(block)
-    if not is_reduction(sch, block) or len(node.writes) != 1:
-        return [block]
-    _, reduction = split_axes(sch, block)
-    length = extent(sch, reduction[-1])
-    lanes = target.lanes
-    if length % lanes or length < 2 * lanes:
-        return [block]
-    _, lane = sch.split(reduction[-1], [None, lanes])
-    return [sch.rfactor(lane, factor_axis=len(node.writes[0].source.shape)), block]
-
-
-def _vectorize(sch: Any, block: Any, row: Any, target: CpuTarget) -> list[Any]:
-    """Vectors along the last data-parallel loop inside the row, where it divides into them; returns new blocks."""
-    loops = sch.get_loops(block)
-    outer = sch.get(row).loop_var
-    depth = next(i for i, loop in enumerate(loops) if sch.get(loop).loop_var.same_as(outer))
-    inside = loops[depth + 1 :]
-    if not inside:
-        return []
-    last, length = inside[-1], extent(sch, inside[-1])
-    if is_spatial(sch, block):
-        if length % target.lanes == 0:
-            _, vector = sch.split(last, [None, target.lanes])
-            sch.vectorize(vector)
-        return []
-    starts: list[Any] = []
-    if length == target.lanes and sch.get(block).name_hint.endswith("_rf"):
-        folds = [loop for loop in inside[:-1] if extent(sch, loop) > 1]
-        if folds:
-            starts.append(sch.decompose_reduction(block, folds[0]))
-            sch.vectorize(sch.get_loops(starts[0])[-1])
-        sch.vectorize(last)
-    return starts

@@ -101,13 +101,18 @@ def fold_epilogue(sch: Any, anchor: Any) -> Any:
         if list(sch.get_consumers(anchor)):
             raise NotApplicable("the anchor's result is an output and is read again")
         return sch.cache_write(anchor, 0, "global")
+    names = [name_of(sch, b) for b in stages(sch)]
+    before = set(names[: names.index(name_of(sch, anchor)) + 1])
     chain: list[Any] = []
     current = anchor
     while True:
         consumers = list(sch.get_consumers(current))
         if len(consumers) != 1 or not _follows(sch, consumers[0], current, first=not chain):
             break
+        if any(name_of(sch, p) not in before for p in sch.get_producers(consumers[0])):
+            break  # it also waits for a stage that comes later
         current = consumers[0]
+        before.add(name_of(sch, current))
         chain.append(current)
         if is_output(sch, current):
             break
@@ -119,11 +124,12 @@ def fold_epilogue(sch: Any, anchor: Any) -> Any:
 
 
 def _follows(sch: Any, block: Any, producer: Any, *, first: bool) -> bool:
-    """Whether ``block`` reads ``producer`` at its own position only; the first may cut padding off the last axis."""
+    """Whether ``block`` reads ``producer`` at its own position only; the first may cut padding off two last axes."""
     if not is_spatial(sch, block):
         return False
     made, shape = written_shape(sch, producer), written_shape(sch, block)
-    if made != shape and not (first and made[:-1] == shape[:-1] and made[-1] > shape[-1]):
+    cut = made[:-2] == shape[:-2] and len(made) == len(shape) and made[-2:] >= shape[-2:]
+    if made != shape and not (first and cut and made[-1] >= shape[-1]):
         return False
     node = sch.get(block)
     source = sch.get(producer).writes[0].source
@@ -141,19 +147,6 @@ def at_own_element(region: Any, axes: list[Any]) -> bool:
         if not (unit or part.min.same_as(axis)):
             return False
     return True
-
-
-def unroll_tile(sch: Any, block: Any, below: Any) -> None:
-    """Vectorise the innermost loop of ``block`` and unroll those between it and the loop ``below``."""
-    loops = sch.get_loops(block)
-    outer = sch.get(below).loop_var
-    depth = next(i for i, loop in enumerate(loops) if sch.get(loop).loop_var.same_as(outer))
-    inside = loops[depth + 1 :]
-    if not inside:
-        return
-    sch.vectorize(inside[-1])
-    for loop in inside[:-1]:
-        sch.unroll(loop)
 
 
 def fuse_parallel(sch: Any, loops: list[Any], work: int) -> Any:
