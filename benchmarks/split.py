@@ -62,7 +62,8 @@ def show(rows: list[dict[str, Any]], fx: list[dict[str, Any]]) -> None:
     for row in fx:
         print(
             f"torch.fx, {row['map']} map, {row['ops']} ops, the ops of one device only: "
-            f"{row['median_ms']:.1f} ms ({row['median_cpu_ms']:.1f} on the processor), {row['partitions']} partitions"
+            f"{row['median_ms']:.1f} ms, {row['median_cpu_ms']:.1f} on the processor, "
+            f"{row['partitions']} partitions"
         )
 
 
