@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from devices import DeviceEnum, DeviceRef
 from optima.allocation import allocate, read_map
 from optima.artifact.writer import check_target, write_model
-from optima.backends import backend_of, default_backend
 from optima.backends.base import CompileOptions, Job
 from optima.graph import Graph
 from optima.graph_io import load_graph
 from optima.jobs import Cache, JobResults, run_jobs
-from optima.ops.entry import Answer, No
+from optima.ops.entry import Answer
 from optima.packaging import LinkedSubgraph, package
-from optima.partition import Split, Subgraph, assign, partition
+from optima.partition import Split, assign, partition
 from optima.passes.fold_constants import fold_constants
 from optima.report import Report
+from optima.routing import Router
 from optima.samples import check_samples
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Manager:
         with report.phase("fold"):
             graph, folded = fold_constants(traced)
         with report.phase("split"):
-            router = _Router(backends or {}, options)
+            router = Router(backends or {}, options)
             split = _split(traced, graph, device_info, device_alloc_per_kernel_json_dir, router)
         with report.phase("plan"):
             jobs = [job for part in split.subgraphs for job in router.plan(part, sample_inputs)]
@@ -111,46 +111,12 @@ def check(
     """
     traced = load_graph(model_graph_or_gpickle)
     graph, _ = fold_constants(traced)
-    router = _Router(backends or {}, CompileOptions(target_cpu=target_cpu))
+    router = Router(backends or {}, CompileOptions(target_cpu=target_cpu))
     return _split(traced, graph, device_info, device_alloc_per_kernel_json_dir, router)
 
 
-class _Router:
-    """Sends each subgraph to the backend of its device."""
-
-    def __init__(self, overrides: Mapping[str, str], options: CompileOptions) -> None:
-        self.overrides = overrides
-        self.options = options
-        for name in overrides.values():
-            backend_of(name)
-
-    def backend_name(self, device: DeviceRef) -> str:
-        """The backend of a device: the caller's choice for its kind, else the kind's default, else ""."""
-        return self.overrides.get(device.kind.value) or default_backend(device)
-
-    def check(self, graph: Graph, names: Sequence[str], device: DeviceRef) -> Mapping[str, Answer]:
-        """Which of the ops can run on the device."""
-        name = self.backend_name(device)
-        if not name:
-            return dict.fromkeys(names, No(f"{device.kind.value} has no backend yet"))
-        return backend_of(name).check(graph, names, device, self.options)
-
-    def plan(self, part: Subgraph, calibration: Any) -> Sequence[Job]:
-        """The subgraph's compile jobs."""
-        device = part.devices[0]
-        return backend_of(self.backend_name(device)).plan(part.graph, device, self.options, calibration)
-
-    def link(self, part: Subgraph, results: Mapping[str, bytes]) -> LinkedSubgraph:
-        """The subgraph with its files."""
-        device = part.devices[0]
-        name = self.backend_name(device)
-        backend = backend_of(name)
-        artifact = backend.link(part.graph, device, self.options, results)
-        return LinkedSubgraph(part, name, backend.resolve(device, self.options), artifact)
-
-
 def _split(
-    traced: Graph, graph: Graph, device_info: Sequence[DeviceEnum], map_path: str | Path, router: _Router
+    traced: Graph, graph: Graph, device_info: Sequence[DeviceEnum], map_path: str | Path, router: Router
 ) -> Split:
     """The map is checked against the traced graph (folded ops keep their entry), the split made of what is left."""
     live = set(graph.op_by_name)

@@ -29,6 +29,7 @@ ROOMS = (
     ("optima.artifact",),
     ("optima.runtime",),
     ("optima.report", "optima.samples", "optima.packaging", "optima.errors"),
+    ("optima.routing",),
     ("optima.manager", "optima.verification"),
     ("optima.cli",),
     ("optima",),

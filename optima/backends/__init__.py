@@ -31,9 +31,21 @@ class UnknownBackend(UserError):
     """
 
 
+#: name -> module of the backends added in this process
+_ADDED: dict[str, str] = {}
+
+
+def register(name: str, module: str) -> None:
+    """Add a backend for this process; ``module`` is as for the entry point. Raises UserError for a taken name."""
+    if name in backend_names():
+        raise UserError(f"a backend named {name!r} exists", hint="choose another name")
+    _ADDED[name] = module
+    _modules.cache_clear()
+
+
 @cache
 def _modules() -> dict[str, str]:
-    modules = dict(_BUILTIN)
+    modules = {**_BUILTIN, **_ADDED}
     for entry in sorted(entry_points(group="optima.backends"), key=lambda e: e.name):
         if entry.name in modules:
             raise UserError(f"two backends are named {entry.name!r}: {modules[entry.name]} and {entry.value}")

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from optima.graph import Op, TensorType
-from optima.ops.reference import call_reference
+from optima.ops.evaluate import evaluate
 from optima.ops.te_window import per_axis, same_padding
 
 if TYPE_CHECKING:
@@ -225,11 +227,8 @@ def _evaluate(
     name: str, roles: tuple[str, ...], attrs: tuple[tuple[str, Any], ...], values: tuple[float, ...]
 ) -> float:
     """The op's own reference on single numbers."""
-    import torch
-
     op = Op(name, name, roles, roles, ("out",), dict(attrs))
-    with torch.no_grad():
-        (result,) = call_reference(op, [torch.full((1,), v, dtype=torch.float32) for v in values])
+    (result,) = evaluate(op, [(np.full((1,), v, dtype=np.float32), "float32") for v in values])
     return float(result.reshape(-1)[0])
 
 
