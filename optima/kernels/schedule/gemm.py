@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from optima.kernels.schedule.expressions import mentions
 from optima.kernels.schedule.gemm_packed import tile_product
-from optima.kernels.schedule.structure import NotApplicable, extent, is_output, split_axes
+from optima.kernels.schedule.structure import (
+    NotApplicable,
+    extent,
+    fuse_parallel,
+    is_output,
+    is_spatial,
+    name_of,
+    split_axes,
+    work_of,
+)
 from optima.ops.blocked_linear import even_rows
 
 if TYPE_CHECKING:
@@ -39,9 +48,9 @@ def apply(sch: Any, anchor: Any, target: CpuTarget, done: frozenset[str]) -> set
     if even != rows or columns % lanes:
         tile_rows = even if even != rows else 1
         sch.pad_einsum(anchor, [*[1] * (len(spatial) - 2), tile_rows, width if columns % lanes else 1, 1])
-    if not _columns_are_contiguous(sch, anchor):
-        _pack(sch, anchor, lanes)
-    return tile_product(sch, anchor, target, columns_first=False)
+    packed = [] if _columns_are_contiguous(sch, anchor) else [_pack(sch, anchor, lanes)]
+    handled = tile_product(sch, anchor, target, columns_first=False)
+    return handled | {name_of(sch, b) for b in packed}
 
 
 def _columns_are_contiguous(sch: Any, anchor: Any) -> bool:
@@ -51,7 +60,7 @@ def _columns_are_contiguous(sch: Any, anchor: Any) -> bool:
     return bool(node.reads[1].region[-1].min.same_as(column))
 
 
-def _pack(sch: Any, anchor: Any, lanes: int) -> None:
+def _pack(sch: Any, anchor: Any, lanes: int) -> Any:
     """Copy the right operand with its columns in vectors behind the depth: ``[..., column / lanes, depth, lanes]``."""
     node = sch.get(anchor)
     column = [v.var for v in node.iter_vars if int(v.iter_type) == 0][-1]
@@ -59,10 +68,20 @@ def _pack(sch: Any, anchor: Any, lanes: int) -> None:
     at = next((i for i, index in enumerate(indices) if index.same_as(column)), None)
     if at is None or any(mentions(index, [column]) for i, index in enumerate(indices) if i != at):
         raise NotApplicable("the right side's columns are not an axis of it")
-    sch.cache_read(anchor, 1, "global")
+    copy = sch.cache_read(anchor, 1, "global")
+    for producer in sch.get_producers(copy):
+        if is_spatial(sch, producer) and name_of(sch, producer).endswith("_pad"):
+            sch.compute_inline(producer)
 
     def packed(*index: Any) -> list[Any]:
         rest = [p for i, p in enumerate(index) if i != at]
         return [*rest[:-1], index[at] // lanes, rest[-1], index[at] % lanes]
 
     sch.transform_layout(anchor, ("read", 1), packed)
+    loops = sch.get_loops(copy)
+    outer, lane = sch.split(loops[at], [None, lanes])
+    order = [*loops[:at], outer, *loops[at + 1 :]]
+    sch.reorder(*order, lane)
+    fuse_parallel(sch, order, work_of(sch, copy))
+    sch.vectorize(lane)
+    return copy

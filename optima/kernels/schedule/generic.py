@@ -30,7 +30,7 @@ _UNROLLED_VECTORS = 4
 
 def apply(sch: Any, target: CpuTarget, done: set[str]) -> set[str]:
     """Schedule every stage that is not ``done`` on its own, after inlining what costs nothing to compute again."""
-    inline_cheap(sch, [b for b in stages(sch) if name_of(sch, b) not in done])
+    inline_cheap(sch, done)
     rest = [b for b in stages(sch) if name_of(sch, b) not in done]
     for block in rest:
         schedule_stage(sch, block, target)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from optima.kernels.schedule.expressions import body_cost
-from optima.kernels.schedule.structure import is_output, is_spatial, work_of, written_shape
+from optima.kernels.schedule.structure import is_output, is_spatial, name_of, stages, work_of, written_shape
 
 #: how many times a stage of plain arithmetic may be evaluated per element before storing it is cheaper
 _CHEAP_REPEATS = 4
 
 
-def inline_cheap(sch: Any, blocks: list[Any]) -> None:
-    """Inline those of ``blocks`` whose repetition costs less than their memory traffic."""
-    for block in blocks:
+def inline_cheap(sch: Any, done: set[str]) -> None:
+    """Inline stages whose repetition costs less than their memory traffic, but nothing from or into ``done`` ones."""
+    for block in stages(sch):
+        if name_of(sch, block) in done or any(name_of(sch, c) in done for c in sch.get_consumers(block)):
+            continue
         if is_spatial(sch, block) and not is_output(sch, block) and _worth_inlining(sch, block):
             sch.compute_inline(block)
 

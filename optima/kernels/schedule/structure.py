@@ -124,12 +124,15 @@ def fold_epilogue(sch: Any, anchor: Any) -> Any:
 
 
 def _follows(sch: Any, block: Any, producer: Any, *, first: bool) -> bool:
-    """Whether ``block`` reads ``producer`` at its own position only; the first may cut padding off two last axes."""
+    """Whether ``block`` reads ``producer`` at its own position only. The first may leave padding rows out.
+
+    Padding columns stay: guarded lanes would be stored one by one.
+    """
     if not is_spatial(sch, block):
         return False
     made, shape = written_shape(sch, producer), written_shape(sch, block)
-    cut = made[:-2] == shape[:-2] and len(made) == len(shape) and made[-2:] >= shape[-2:]
-    if made != shape and not (first and cut and made[-1] >= shape[-1]):
+    cut = first and len(made) == len(shape) > 1 and made[-2] > shape[-2]
+    if made != shape and not (cut and made[:-2] == shape[:-2] and made[-1] == shape[-1]):
         return False
     node = sch.get(block)
     source = sch.get(producer).writes[0].source
