@@ -65,6 +65,8 @@ class CpuTarget:
 
         A virtual machine masks features that its CPU model has by name, so the name alone would let LLVM emit
         instructions that trap. ``-prefer-256-bit``: LLVM would otherwise split every 512-bit vector in two.
+        LLVM's own loop vectoriser is off: LLVM 22 was seen to miscompile a predicated gather for AVX-512, and
+        schedules vectorise what pays.
         """
         import tvm
 
@@ -75,6 +77,7 @@ class CpuTarget:
                 "mcpu": self.cpu,
                 "mattr": _attributes(self.triple, self.features),
                 "num-cores": self.threads,
+                "cl-opt": ["-vectorize-loops:bool=0"],
             }
         )
 
