@@ -1,8 +1,9 @@
-"""Turn the ``let``s inside expressions into statements before the store that they serve.
+"""Turn the ``let``s inside expressions into assignments to local cells, before the store that they serve.
 
-TVM 0.27's simplifier works through a ``let`` several times, so one inside another's value costs a power of the
-depth: a fused chain of eight activations took minutes to compile, and takes milliseconds after this.
-It also gives each binding a variable of its own, where inlining a stage twice had copied them.
+TVM 0.27's LLVM code generator proves things about each ``let`` by substituting all those around it: the cost is a
+power of the nesting, and a fused chain of four activations took minutes. Its simplifier substitutes too, and
+then cancels ``(a + b) - b`` of floats, which rounds on purpose. A load from a cell is opaque to both, and LLVM
+turns the cells into registers.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def bind_lets(module: tvm.IRModule) -> tvm.IRModule:
-    """The module with each store's ``let``s as ``Bind`` statements in front of it, in order of evaluation.
+    """The scheduled module with each store's ``let``s as assignments in front of it, in order of evaluation.
 
     Those inside a branch of ``if_then_else`` stay: what they load may exist only where the condition holds.
     """
@@ -25,26 +26,46 @@ def bind_lets(module: tvm.IRModule) -> tvm.IRModule:
 
 
 class _Binder:
-    """Rewrites one function body. ``_pending`` holds the bindings of the store at hand; None inside a branch."""
+    """Rewrites one function body.
+
+    ``_pending`` holds the assignments of the store at hand, None inside a branch. ``_lanes`` is the innermost
+    vectorised loop's (variable, extent) and ``_cells`` what is to be allocated in front of it: inside it, TVM would
+    shrink a cell to one element that all lanes share.
+    """
 
     def __init__(self) -> None:
         self._pending: list[Any] | None = None
+        self._lanes: tuple[Any, int] | None = None
+        self._cells: list[Any] = []
 
     def statement(self, body: Any) -> Any:
+        """``body`` rewritten."""
         from tvm import tirx
         from tvm.ir import Call
         from tvm_ffi import structural_mutate
 
-        entries = [(tirx.BufferStore, self._store), (tirx.Let, self._let), (Call, self._call)]
-        return structural_mutate(body, entries)
+        rules = (tirx.For, self._for), (tirx.BufferStore, self._store), (tirx.Let, self._let), (Call, self._call)
+        return structural_mutate(body, rules)
+
+    def _for(self, loop: Any, mutator: Any) -> Any:
+        from tvm import tirx
+
+        if loop.kind != tirx.ForKind.VECTORIZED:
+            return mutator.default_mutate(loop)
+        outer = self._lanes, self._cells
+        self._lanes, self._cells = (loop.loop_var, int(loop.extent)), []
+        result = mutator.default_mutate(loop)
+        allocations = [tirx.AllocBuffer(cell) for cell in self._cells]
+        self._lanes, self._cells = outer
+        return tirx.SeqStmt([*allocations, result]) if allocations else result
 
     def _store(self, store: Any, mutator: Any) -> Any:
         from tvm import tirx
 
         self._pending = []
         stored = mutator.default_mutate(store)
-        bindings, self._pending = self._pending, None
-        return tirx.SeqStmt([*bindings, stored]) if bindings else stored
+        assignments, self._pending = self._pending, None
+        return tirx.SeqStmt([*assignments, stored]) if assignments else stored
 
     def _let(self, let: Any, mutator: Any) -> Any:
         from tvm import tirx
@@ -52,10 +73,15 @@ class _Binder:
         if self._pending is None:
             return mutator.default_mutate(let)
         value = mutator.mutate(let.value)
-        fresh = tirx.Var(let.var.name, let.var.ty)
+        lane, lanes = self._lanes or (0, 1)
+        cell = tirx.decl_buffer((lanes,), str(let.var.ty.dtype), name=let.var.name, scope="local")
+        if self._lanes:
+            self._cells.append(cell)
+        else:
+            self._pending.append(tirx.AllocBuffer(cell))
+        self._pending.append(tirx.BufferStore(cell, value, [lane]))
         outer = mutator.var_remap_get(let.var)
-        self._pending.append(tirx.Bind(fresh, value))
-        mutator.var_remap_set(let.var, fresh)
+        mutator.var_remap_set(let.var, tirx.BufferLoad(cell, [lane]))
         body = mutator.mutate(let.body)
         if outer is not None:
             mutator.var_remap_set(let.var, outer)

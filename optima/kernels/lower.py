@@ -53,13 +53,17 @@ def _placeholder(name: str, kind: TensorType) -> te.Tensor:
 
 def _distinct(outputs: list[te.Tensor], arguments: list[te.Tensor]) -> list[te.Tensor]:
     """Outputs as buffers of their own: one that is an argument, or occurs twice, becomes a copy."""
-    from tvm import te
-
     seen: list[Any] = list(arguments)
     result: list[te.Tensor] = []
     for tensor in outputs:
         if any(tensor.same_as(other) for other in seen):
-            tensor = te.compute(tensor.shape, lambda *i, t=tensor: t[i], name="copy")
+            tensor = _copy(tensor)
         seen.append(tensor)
         result.append(tensor)
     return result
+
+
+def _copy(tensor: te.Tensor) -> te.Tensor:
+    from tvm import te
+
+    return te.compute(tensor.shape, lambda *i: tensor(*i), name="copy")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optima.ops.entry import REQUIRED, Cost, OpEntry, OpView, Te, Trait
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from optima.kernels.schedule import generic
@@ -42,9 +43,9 @@ def schedule(module: tvm.IRModule, target: CpuTarget) -> tvm.IRModule:
     done: set[str] = set()
     for name, rule in _anchors(sch):
         if name not in done:
-            sch, handled = _attempt(sch, rule, lambda s, n=name, r=rule: _apply_rule(s, n, r, target, done))
+            sch, handled = _attempt(sch, rule, partial(_apply_rule, name, rule, target, done))
             done |= handled
-    sch, _ = _attempt(sch, "generic", lambda s: generic.apply(s, target, done))
+    sch, _ = _attempt(sch, "generic", partial(_apply_generic, target, done))
     return sch.mod
 
 
@@ -54,10 +55,14 @@ def _anchors(sch: Any) -> list[tuple[str, str]]:
     return [(name, rule) for name, rule in named if rule in RULES]
 
 
-def _apply_rule(sch: Any, name: str, rule: str, target: CpuTarget, done: set[str]) -> set[str]:
+def _apply_rule(name: str, rule: str, target: CpuTarget, done: set[str], sch: Any) -> set[str]:
     apply = importlib.import_module(f"optima.kernels.schedule.{RULES[rule]}").apply
     handled: set[str] = apply(sch, sch.get_sblock(name), target, frozenset(done))
     return handled
+
+
+def _apply_generic(target: CpuTarget, done: set[str], sch: Any) -> set[str]:
+    return generic.apply(sch, target, done)
 
 
 def _attempt(sch: Any, rule: str, step: Callable[[Any], set[str]]) -> tuple[Any, set[str]]:

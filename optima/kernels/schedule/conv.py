@@ -56,9 +56,9 @@ def apply(sch: Any, anchor: Any, target: CpuTarget, done: frozenset[str]) -> set
     at = fuse_parallel(sch, [*order, position_o], work)
     sch.unroll(channel_i)
     sch.reverse_compute_at(epilogue, at, preserve_unit_loops=True)
-    start = sch.decompose_reduction(anchor, reduction[0])
     if run % target.lanes == 0:
-        for block in (anchor, epilogue, start):
+        for block in (anchor, epilogue):
             _, vector = sch.split(sch.get_loops(block)[-1], [None, target.lanes])
             sch.vectorize(vector)
+    start = sch.decompose_reduction(anchor, reduction[0])
     return {name_of(sch, b) for b in (*handled, epilogue, start)}
