@@ -10,7 +10,7 @@ from torch import nn
 from examples.models.attention import DecoderBlock, EncoderBlock
 from examples.models.face import FaceDetector
 from examples.models.mobilenet import MobileNetV2
-from examples.models.recurrent import CellLoop, LstmTagger
+from examples.models.recurrent import CellLoop, LstmCellLoop, LstmTagger
 from examples.models.resnet import ResNet18
 from examples.models.small import SampleModel, TwoInTwoOut
 from examples.models.unet import UNet
@@ -73,4 +73,5 @@ MODELS: dict[str, Callable[[], Made]] = {
     "decoder_masked": _decoder(masked=True),
     "lstm": _lstm,
     "cell_loop": _make(CellLoop, (2, 6, 12)),
+    "lstm_cell_loop": _make(LstmCellLoop, (2, 6, 12)),
 }

@@ -1,4 +1,4 @@
-"""An embedding with an LSTM over it, and an LSTMCell loop that the trace unrolls."""
+"""An embedding with an LSTM over it, and two loops over time that the trace unrolls."""
 
 from __future__ import annotations
 
@@ -39,3 +39,18 @@ class CellLoop(nn.Module):
             h = torch.sigmoid(o) * torch.tanh(c)
             outputs.append(h)
         return torch.stack(outputs, dim=1)
+
+
+class LstmCellLoop(nn.Module):
+    """[N,L,12] -> [N,16]: an ``nn.LSTMCell`` called once per step."""
+
+    def __init__(self, cin: int = 12, width: int = 16) -> None:
+        super().__init__()
+        self.cell = nn.LSTMCell(cin, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        state = None
+        for step in x.unbind(1):
+            state = self.cell(step, state)
+        assert state is not None
+        return state[0]

@@ -28,6 +28,7 @@ FAMILIES = (
     "indexing",
     "resize",
     "recurrent",
+    "cells",
     "creation",
     "blocked",
 )

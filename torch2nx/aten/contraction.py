@@ -20,5 +20,6 @@ ROWS: Table = {
     **rows("linear matmul mm bmm mv dot addmm addmv baddbmm"),
     **rows("scaled_dot_product_attention", _attention),
     **rows("lstm.input", _lstm),
+    **rows("lstm_cell"),
     **rows("embedding"),
 }
