@@ -27,9 +27,7 @@ def ops_in_order(graph: nx.DiGraph) -> list[str]:
     return sorted(names, key=lambda n: int(m.group(1)) if (m := re.search(r"_(\d+)$", n)) else -1)
 
 
-def write_template(
-    json_path: str | os.PathLike[str], device: str, gpickle_path: str | os.PathLike[str]
-) -> None:
+def write_template(json_path: str | os.PathLike[str], device: str, gpickle_path: str | os.PathLike[str]) -> None:
     """Write ``{"conv2d_2": "X64:0", ...}`` for the graph in ``gpickle_path``; ``~`` expands in both paths.
 
     Raises MalformedDevice, GraphError and UnsafePickle.

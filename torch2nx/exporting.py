@@ -96,9 +96,7 @@ def _refusal(model: Any, error: Exception) -> ConvertError:
 
 def _depends_on_data(error: Exception) -> bool:
     text = f"{type(error).__name__}: {error}"
-    return any(
-        sign in text for sign in ("ata-dependent", "DataDependent", "data dependent", "unbacked", "u0")
-    )
+    return any(sign in text for sign in ("ata-dependent", "DataDependent", "data dependent", "unbacked", "u0"))
 
 
 def _reason(error: Exception) -> str:

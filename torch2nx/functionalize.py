@@ -60,8 +60,9 @@ def functionalize(trace: Trace) -> None:
         steps += _pure_steps(step, written)
         new = steps[-1].outputs[0]
         for alias in aliases:
-            if alias is not new:
-                current[_end(current, alias)] = new
+            end = _end(current, alias)
+            if end is not new:
+                current[end] = new
     trace.steps = steps
     trace.results = [replaced(v, current) for v in trace.results]
 

@@ -91,9 +91,7 @@ def loads(data: bytes, *, name: str = "the data") -> nx.DiGraph:
     for source, targets in adjacency.items():
         for target in targets:
             if source not in nodes or target not in nodes:
-                raise GraphError(
-                    f"{name} has an edge {source} -> {target} between nodes that it does not have"
-                )
+                raise GraphError(f"{name} has an edge {source} -> {target} between nodes that it does not have")
             graph.add_edge(source, target)
     schema.validate(graph)
     return graph

@@ -31,9 +31,7 @@ def plot_network(graph: nx.DiGraph, directory: Path, filename: str, map_json: Pa
         target.parent.mkdir(parents=True, exist_ok=True)
         picture.draw(str(target), prog="dot")
     except (OSError, ValueError) as error:
-        raise PlotError(
-            f"cannot draw {target.name}: {error}", hint="name a .png, .svg or .pdf file"
-        ) from error
+        raise PlotError(f"cannot draw {target.name}: {error}", hint="name a .png, .svg or .pdf file") from error
     return target
 
 
@@ -92,8 +90,6 @@ def _picture(graph: nx.DiGraph, devices: dict[str, str], figsizenum: int) -> Any
             picture.add_node(name, shape="box", fillcolor=colours[device], label=f"{name}\\n{device}")
         else:
             shape = "x".join(map(str, data["shape"])) or "scalar"
-            picture.add_node(
-                name, shape="ellipse", fillcolor=_TENSOR_COLOUR, label=f"{name}\\n{data['dtype']} {shape}"
-            )
+            picture.add_node(name, shape="ellipse", fillcolor=_TENSOR_COLOUR, label=f"{name}\\n{data['dtype']} {shape}")
     picture.add_edges_from(graph.edges)
     return picture

@@ -119,9 +119,7 @@ def leaf_paths(out_tree: str) -> list[str]:
     return [paths[index] for index in sorted(paths)]
 
 
-def flatten_inputs(
-    in_tree: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-) -> list[Any]:
+def flatten_inputs(in_tree: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> list[Any]:
     """The tensors of a call, in the order of the graph's inputs.
 
     ``args`` and ``kwargs`` are what ``model(*args, **kwargs)`` takes. An argument that holds no tensor may be
@@ -133,9 +131,7 @@ def flatten_inputs(
     problems: list[Problem] = []
     found: dict[int, Any] = {}
     if len(args) > len(positional):
-        problems.append(
-            Problem("arguments", f"{len(args)} positional arguments, at most {len(positional)} expected")
-        )
+        problems.append(Problem("arguments", f"{len(args)} positional arguments, at most {len(positional)} expected"))
     for i, (name, node) in enumerate([*positional, *keyword]):
         if i < min(len(args), len(positional)):
             if name in given:
@@ -149,9 +145,7 @@ def flatten_inputs(
     problems += [Problem(name, "no argument of this name") for name in given]
     if problems:
         names = ", ".join(name for name, _ in [*positional, *keyword])
-        raise ArgumentsError(
-            "the arguments do not fit the model", problems=problems, hint=f"it takes ({names})"
-        )
+        raise ArgumentsError("the arguments do not fit the model", problems=problems, hint=f"it takes ({names})")
     return [found[i] for i in sorted(found)]
 
 

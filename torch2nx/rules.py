@@ -66,16 +66,12 @@ def _op_problems(name: str, data: dict[str, Any]) -> Iterator[Problem]:
         yield Problem(name, "it has no outputs")
     for key, value in data["attrs"].items():
         if type(key) is not str or not _is_plain(value, _MAX_DEPTH):
-            yield Problem(
-                name, f"attribute {key!r} holds a {type(value).__name__}: only builtin values may be kept"
-            )
+            yield Problem(name, f"attribute {key!r} holds a {type(value).__name__}: only builtin values may be kept")
     origin = data["origin"]
     if set(origin) != set(ORIGIN_KEYS) or not all(
         type(origin[k]) is (int if k == "line" else str) for k in ORIGIN_KEYS
     ):
-        yield Problem(
-            name, f"'origin' must hold exactly {', '.join(ORIGIN_KEYS)}: line an int, the rest text"
-        )
+        yield Problem(name, f"'origin' must hold exactly {', '.join(ORIGIN_KEYS)}: line an int, the rest text")
 
 
 def _is_plain(value: Any, depth: int) -> bool:
@@ -165,9 +161,7 @@ def _role_problems(
                 yield Problem(name, "an op stands among the graph's inputs or outputs: they are tensors")
         elif kind == PARAM:
             if made or name in inputs:
-                yield Problem(
-                    name, f"a parameter cannot be {'the result of ' + made if made else 'an input'}"
-                )
+                yield Problem(name, f"a parameter cannot be {'the result of ' + made if made else 'an input'}")
             if name not in used and name not in outputs:
                 yield Problem(name, "dangling: no op reads this parameter, and it is no output")
         elif name in inputs:

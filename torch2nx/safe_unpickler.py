@@ -35,9 +35,7 @@ _DAMAGE: Final = (
 )  # fmt: skip
 
 
-def load_parts(
-    data: bytes, name: str
-) -> tuple[dict[str, Any], dict[Any, dict[str, Any]], dict[Any, dict[Any, Any]]]:
+def load_parts(data: bytes, name: str) -> tuple[dict[str, Any], dict[Any, dict[str, Any]], dict[Any, dict[Any, Any]]]:
     """The attributes, nodes and adjacency of a pickled DiGraph, arrays rebuilt.
 
     ``name`` stands for the file in errors. Raises UnsafePickle or GraphError.
@@ -61,11 +59,11 @@ def load_parts(
     parts = [state.get(key) for key in ("graph", "_node", "_adj")]
     if not all(type(part) is dict for part in parts):
         raise GraphError(f"{name} holds a DiGraph without its nodes or edges")
-    graph, nodes, adjacency = (
-        {k: _rebuild(v, name) for k, v in part.items()} for part in parts if part is not None
-    )
-    if not all(type(v) is dict for v in [*nodes.values(), *adjacency.values()]):
-        raise GraphError(f"{name} holds a DiGraph whose nodes or edges are not dicts")
+    rebuild = _Rebuilder(name, len(data))
+    graph, nodes, adjacency = (rebuild.value(part) for part in parts)
+    for table in (nodes, adjacency):
+        if not all(type(k) is str and type(v) is dict for k, v in table.items()):
+            raise GraphError(f"{name} holds a DiGraph whose nodes are not text, or whose data are not dicts")
     return graph, nodes, adjacency
 
 
@@ -144,17 +142,28 @@ def _array_of_buffer(buffer: Any, dtype: Any, shape: Any, order: Any, axis_order
     return made
 
 
-def _rebuild(value: Any, name: str, depth: int = 12) -> Any:
-    """``value`` with every array stand-in replaced by the array; plain containers are copied."""
-    if depth == 0:
-        raise GraphError(f"{name} is nested deeper than a graph can be")
-    if isinstance(value, _Array):
-        return _array(value.state, name)
-    if type(value) is dict:
-        return {k: _rebuild(v, name, depth - 1) for k, v in value.items()}
-    if type(value) is list:
-        return [_rebuild(v, name, depth - 1) for v in value]
-    return value
+class _Rebuilder:
+    """Replaces every array stand-in by the array, and copies plain containers.
+
+    ``budget`` bounds the work: an honest file spends at least one byte on each item, while one that refers to
+    the same list over and over unfolds to more than any memory holds.
+    """
+
+    def __init__(self, name: str, budget: int) -> None:
+        self._name = name
+        self._budget = budget
+
+    def value(self, value: Any, depth: int = 12) -> Any:
+        self._budget -= 1
+        if depth == 0 or self._budget < 0:
+            raise GraphError(f"{self._name} is nested in a way that no graph is")
+        if isinstance(value, _Array):
+            return _array(value.state, self._name)
+        if type(value) is dict:
+            return {k: self.value(v, depth - 1) for k, v in value.items()}
+        if type(value) is list:
+            return [self.value(v, depth - 1) for v in value]
+        return value
 
 
 def _array(state: Any, name: str) -> np.ndarray[Any, Any]:
@@ -163,17 +172,14 @@ def _array(state: Any, name: str) -> np.ndarray[Any, Any]:
     _, shape, dtype, column_major, data = state
     if (
         not isinstance(dtype, _Dtype)
+        or type(dtype.code) is not str
         or dtype.code not in _DTYPE_CODES
         or dtype.order not in ("<", ">", "=", "|")
     ):
         code = dtype.code if isinstance(dtype, _Dtype) else dtype
         what = "an object array" if str(code).startswith("O") else f"an array of dtype {code!r}"
         raise GraphError(f"{name} holds {what}, which a graph never holds; nothing was executed")
-    if (
-        type(shape) is not tuple
-        or not all(type(d) is int and d >= 0 for d in shape)
-        or type(data) is not bytes
-    ):
+    if type(shape) is not tuple or not all(type(d) is int and d >= 0 for d in shape) or type(data) is not bytes:
         raise GraphError(f"{name} holds an array with a malformed shape or without bytes")
     real = np.dtype(dtype.code)
     if dtype.order in ("<", ">"):

@@ -157,6 +157,4 @@ def _tree_problems(graph: nx.DiGraph) -> Iterator[Problem]:
             yield Problem(key, error.message)
             continue
         if leaves != len(graph.graph[names]):
-            yield Problem(
-                key, f"it has {leaves} tensor leaves, but the graph has {len(graph.graph[names])} {names}"
-            )
+            yield Problem(key, f"it has {leaves} tensor leaves, but the graph has {len(graph.graph[names])} {names}")

@@ -183,9 +183,7 @@ class _Reader:
         inlined = _inlined_region(node, table)
         if inlined is not None:
             module, arguments = inlined
-            inner = dict(
-                zip((n for n in module.graph.nodes if n.op == "placeholder"), arguments, strict=True)
-            )
+            inner = dict(zip((n for n in module.graph.nodes if n.op == "placeholder"), arguments, strict=True))
             return self._body(module, inner)
         values = node.meta.get("val")
         single = not isinstance(values, list | tuple)

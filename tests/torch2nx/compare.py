@@ -18,9 +18,7 @@ from torch2nx.converter import Torch2GraphConverter
 
 def convert(model: torch.nn.Module, *args: Any, **kwargs: Any) -> nx.DiGraph:
     """The graph of ``model.eval()(*args, **kwargs)``."""
-    return Torch2GraphConverter().convert(
-        model=model.eval(), fake_torch_data=list(args), fake_torch_kwargs=kwargs
-    )
+    return Torch2GraphConverter().convert(model=model.eval(), fake_torch_data=list(args), fake_torch_kwargs=kwargs)
 
 
 def ops(graph: nx.DiGraph) -> list[str]:
@@ -54,6 +52,8 @@ def same_as_eager(model: torch.nn.Module, *args: Any, **kwargs: Any) -> nx.DiGra
     graph = load_graph(converted)
     with torch.no_grad():
         expected = model(*args, **kwargs)
+    origins = [d["origin"] for _, d in converted.nodes(data="data") if d["kind"] == "OpNode"]
+    assert all(o["file"] and o["line"] > 0 and o["code"] for o in origins)
     flat = pytree.flatten_inputs(graph.in_tree, args, kwargs)
     got = run(graph, flat)
     expected_leaves, expected_spec = tree_flatten(expected)

@@ -138,9 +138,7 @@ CASES: list[tuple[str, Callable[..., Any], tuple[Tensor, ...]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("op", "function", "inputs"), CASES, ids=[f"{i}-{c[0]}" for i, c in enumerate(CASES)]
-)
+@pytest.mark.parametrize(("op", "function", "inputs"), CASES, ids=[f"{i}-{c[0]}" for i, c in enumerate(CASES)])
 def test_overload(op: str, function: Callable[..., Any], inputs: tuple[Tensor, ...]) -> None:
     graph = same_as_eager(Call(function), *inputs)
     assert ops(graph) == [op]

@@ -59,9 +59,7 @@ def test_the_seeds_tutorial(tmp_path: Path) -> None:
     converter.export_to_gpickle(path, graph)
     with open(path, "rb") as f:
         loaded = pickle.load(f)  # noqa: S301
-    allocation = {
-        n: "X64:0" for n in nx.topological_sort(loaded) if loaded.nodes[n]["data"]["kind"] == "OpNode"
-    }
+    allocation = {n: "X64:0" for n in nx.topological_sort(loaded) if loaded.nodes[n]["data"]["kind"] == "OpNode"}
     template = tmp_path / "map.json"
     Torch2GraphConverter.get_onedevice_allocator(template, "X64", path)
     assert json.loads(template.read_text()) == allocation == {"conv2d_2": "X64:0", "add_5": "X64:0"}
@@ -132,6 +130,11 @@ def test_what_depends_on_no_input_is_folded() -> None:
     assert sources == ["constant_0", "constant_1", "constant_2"]
 
 
+def test_a_constant_may_be_an_output() -> None:
+    graph = same_as_eager(Call(lambda x: (x + 1, torch.arange(3))), torch.randn(3))
+    assert graph.nodes[graph.graph["outputs"][1]]["data"]["kind"] == "ParamTensorNode"
+
+
 def test_what_depends_on_a_parameter_is_not_folded() -> None:
     class Weighted(nn.Module):
         def __init__(self) -> None:
@@ -150,14 +153,10 @@ def test_random_constants_are_not_folded() -> None:
 
 
 def test_integer_bool_half_and_zero_size_tensors() -> None:
-    graph = same_as_eager(
-        Call(lambda i, b: (i + 1, i[b.long()], i[:0])), torch.arange(3), torch.tensor([True])
-    )
+    graph = same_as_eager(Call(lambda i, b: (i + 1, i[b.long()], i[:0])), torch.arange(3), torch.tensor([True]))
     assert {d["dtype"] for _, d in graph.nodes(data="data") if "dtype" in d} == {"int64", "bool"}
     half = nn.Linear(2, 2).to(torch.bfloat16)
-    value = next(
-        d["value"] for _, d in convert(half, torch.randn(1, 2).bfloat16()).nodes(data="data") if "value" in d
-    )
+    value = next(d["value"] for _, d in convert(half, torch.randn(1, 2).bfloat16()).nodes(data="data") if "value" in d)
     assert value.dtype == np.uint16
     assert (value == half.weight.detach().view(torch.uint16).numpy()).all()
 

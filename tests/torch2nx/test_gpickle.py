@@ -161,9 +161,7 @@ def test_an_object_array_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("module", ["numpy.core.multiarray", "numpy._core.multiarray"])
 def test_both_spellings_of_numpy_are_read(module: str) -> None:
-    data = pickle.dumps(small_graph(), protocol=4).replace(
-        pickled_name("numpy._core.multiarray"), pickled_name(module)
-    )
+    data = pickle.dumps(small_graph(), protocol=4).replace(pickled_name("numpy._core.multiarray"), pickled_name(module))
     if module != "numpy._core.multiarray":
         # The frame's length changed with the name.
         data = pickletools.optimize(_unframed(data))
@@ -205,6 +203,24 @@ def test_flipped_bytes_never_escape_as_another_error() -> None:
             schema.validate(gpickle.loads(bytes(broken)))
         except GraphError:
             continue
+
+
+def test_a_file_that_unfolds_without_end_is_refused() -> None:
+    nest: list[Any] = [1, 2]
+    for _ in range(6):
+        nest = [nest] * 100
+    graph = small_graph()
+    graph.nodes["add_1"]["data"]["attrs"]["alpha"] = nest
+    with pytest.raises(GraphError, match="nested"):
+        gpickle.loads(pickle.dumps(graph))
+
+
+@pytest.mark.parametrize("name", [None, 3, ("a", "b")])
+def test_a_node_that_is_not_text_is_refused(name: Any) -> None:
+    graph = small_graph()
+    graph._node[name] = {}
+    with pytest.raises(GraphError, match="not text"):
+        gpickle.loads(pickle.dumps(graph))
 
 
 @pytest.mark.parametrize("other", [{"a": 1}, [1, 2], "text", nx.Graph(), nx.MultiDiGraph(), None])

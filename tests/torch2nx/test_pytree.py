@@ -95,9 +95,7 @@ def in_tree() -> str:
 def test_flatten_takes_what_the_module_takes() -> None:
     tree = in_tree()
     arrays = [object() for _ in range(4)]
-    by_position = pytree.flatten_inputs(
-        tree, (arrays[0], {"left": [arrays[1], arrays[2]]}), {"scale": arrays[3]}
-    )
+    by_position = pytree.flatten_inputs(tree, (arrays[0], {"left": [arrays[1], arrays[2]]}), {"scale": arrays[3]})
     by_name = pytree.flatten_inputs(
         tree, (), {"scale": arrays[3], "pair": {"left": (arrays[1], arrays[2])}, "x": arrays[0]}
     )
@@ -136,9 +134,7 @@ def test_an_output_without_names_is_refused() -> None:
         convert(Odd(), torch.randn(2))
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"leaf": -1}', '{"leaf": 1}', '{"tuple": 3}', '{"dict": [[1]]}']
-)
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"leaf": -1}', '{"leaf": 1}', '{"tuple": 3}', '{"dict": [[1]]}'])
 def test_a_broken_out_tree_is_a_typed_error(text: str) -> None:
     with pytest.raises(ArgumentsError):
         pytree.count_outputs(text)

@@ -53,8 +53,6 @@ def _why_not(step: Step) -> str:
     tags = getattr(step.overload, "tags", ())
     if torch.Tag.nondeterministic_seeded in tags:
         return "it draws random numbers"
-    if torch.Tag.dynamic_output_shape in tags or any(
-        not v.is_tensor for v in step.outputs if v.meta is not None
-    ):
+    if torch.Tag.dynamic_output_shape in tags or any(not v.is_tensor for v in step.outputs if v.meta is not None):
         return "its result's shape or value depends on the data"
     return "no operator of Optima corresponds to it"

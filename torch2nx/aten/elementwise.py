@@ -93,9 +93,7 @@ ROWS: Table = {
     **rows("__and__.Tensor __and__.Scalar", op="bitwise_and"),
     **rows("__or__.Tensor __or__.Scalar", op="bitwise_or"),
     **rows("__xor__.Tensor __xor__.Scalar", op="bitwise_xor"),
-    **rows(
-        "where.self where.ScalarSelf where.ScalarOther where.Scalar masked_fill.Scalar masked_fill.Tensor"
-    ),
+    **rows("where.self where.ScalarSelf where.ScalarOther where.Scalar masked_fill.Scalar masked_fill.Tensor"),
     **rows("to.dtype to.device to.dtype_layout to.other _to_copy type_as", _cast, op="to"),
     "copy.default": Row("copy"),
     "fill.Tensor": Row("fill"),

@@ -35,9 +35,7 @@ def _reverse_axes(draft: Draft) -> None:
 def _move_axes(draft: Draft) -> None:
     """``movedim`` as the permutation that it is."""
     rank = len(draft.operands["self"].shape)
-    source, target = (
-        [d % rank for d in (v if isinstance(v, list) else [v])] for v in list(draft.attrs.values())[:2]
-    )
+    source, target = ([d % rank for d in (v if isinstance(v, list) else [v])] for v in list(draft.attrs.values())[:2])
     order: list[int] = [-1] * rank
     for s, t in zip(source, target, strict=True):
         order[t] = s
