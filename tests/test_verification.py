@@ -130,6 +130,9 @@ def test_what_counts_as_a_difference(expected: np.ndarray, found: np.ndarray | N
     assert reason in why and error > 0
 
 
-@pytest.mark.parametrize("same", [ONE, np.full_like(ONE, np.nan), np.full_like(ONE, -np.inf), np.zeros((0, 3), "int64")])
+SAME = [ONE, np.full_like(ONE, np.nan), np.full_like(ONE, -np.inf), np.zeros((0, 3), "int64")]
+
+
+@pytest.mark.parametrize("same", SAME)
 def test_what_does_not(same: np.ndarray) -> None:
     assert difference(same, same.copy(), str(same.dtype), 1e-4) == (0.0, "")
