@@ -57,6 +57,7 @@ class Manager:
         progress: bool | None = None,
         use_cache: bool = True,
         wait_for_lock: bool = True,
+        dump_dir: str | Path | None = None,
     ) -> CompiledModel:
         """Compile a traced model for the devices its map names, into ``<output_folder_dir>/<module_name>/``.
 
@@ -66,13 +67,15 @@ class Manager:
         ``target_cpu``: an LLVM CPU name for X64 (``"x86-64-v3"``), "" for this machine's. ``backends``: another
         backend for a kind, such as ``{"X64": "reference"}``. ``workers``: compile processes, 0 for one per core.
         ``progress``: a progress bar, None for "on a terminal". ``wait_for_lock``: wait for another compile into
-        the same folder instead of refusing.
+        the same folder instead of refusing. ``dump_dir``: also write the graph's text form after each pass there,
+        ``<subgraph>/03_fold_batchnorm.txt``.
 
         Everything that can be refused is refused before the first compile, all problems in one error; the
         previous model folder is whole until the new one replaces it. Raises subclasses of OptimaError.
         """
         report = Report()
-        options = CompileOptions(target_cpu=target_cpu, workers=workers)
+        dumps = str(Path(dump_dir).expanduser()) if dump_dir else ""
+        options = CompileOptions(target_cpu=target_cpu, workers=workers, dump_dir=dumps)
         target = check_target(output_folder_dir, module_name, wait=wait_for_lock)
         with report.phase("read"):
             traced = load_graph(model_graph_or_gpickle)

@@ -26,12 +26,14 @@ class CompileOptions:
 
     ``target_cpu``: an LLVM CPU name (``"x86-64-v3"``), or "" for the compiling machine's CPU.
     ``workers``: compile processes; 0 means one per core that this process may use. Never part of a key.
-    ``strict``: an artifact that is not the real device's own is an error.
+    ``strict``: an artifact that is not the real device's own is an error. ``dump_dir``: where a backend writes
+    the text form after each of its passes, "" for nowhere. Never part of a key.
     """
 
     target_cpu: str = ""
     workers: int = 0
     strict: bool = False
+    dump_dir: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

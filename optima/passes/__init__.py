@@ -24,7 +24,7 @@ from optima.passes.origins import lost_origins
 from optima.passes.skip_empty import skip_empty
 from optima.passes.use_linear import use_linear
 
-__all__ = ["PASSES", "Pass", "PassContext", "fold_constants", "groups_of", "run_passes"]
+__all__ = ["PASSES", "OnPass", "Pass", "PassContext", "fold_constants", "groups_of", "run_passes"]
 
 
 @dataclass(frozen=True)

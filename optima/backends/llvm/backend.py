@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -17,7 +19,7 @@ from optima.kernels.naming import canonical, kernel_key, kernel_name, toolchain_
 from optima.kernels.target import CpuTarget, resolve
 from optima.ops.entry import Answer, No, OpView, Yes
 from optima.ops.registry import entry_of
-from optima.passes import PassContext, groups_of, run_passes
+from optima.passes import OnPass, PassContext, groups_of, run_passes
 from optima.version import __version__
 
 
@@ -99,13 +101,30 @@ class LlvmBackend:
         known = self._lowered.get(subgraph)
         if known is not None and known[0] == target:
             return known[1]
-        lowered = _lower(subgraph, target)
+        lowered = _lower(subgraph, target, _dumper(subgraph, options.dump_dir))
         self._lowered[subgraph] = (target, lowered)
         return lowered
 
 
-def _lower(subgraph: Graph, target: CpuTarget) -> Lowered:
-    graph = run_passes(subgraph, PassContext(lanes=target.lanes))
+def _dumper(subgraph: Graph, folder: str) -> OnPass | None:
+    """Writes ``<folder>/<subgraph>/<number>_<pass>.txt`` after each pass; number 00 is what came in."""
+    if not folder:
+        return None
+    place = Path(folder) / subgraph.name
+    place.mkdir(parents=True, exist_ok=True)
+    numbers = count(1)
+
+    def dump(name: str, before: Graph, after: Graph, seconds: float) -> None:
+        number = next(numbers)
+        if number == 1:
+            (place / "00_traced.txt").write_text(before.dump())
+        (place / f"{number:02}_{name}.txt").write_text(after.dump())
+
+    return dump
+
+
+def _lower(subgraph: Graph, target: CpuTarget, on_pass: OnPass | None) -> Lowered:
+    graph = run_passes(subgraph, PassContext(lanes=target.lanes), on_pass)
     calls: list[tuple[Op, ...]] = []
     names: list[str] = []
     aliases: list[Op] = []
