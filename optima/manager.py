@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devices import DeviceEnum, DeviceRef
+from devices import DeviceEnum, DeviceRef, UserError
 from optima.allocation import allocate, read_map
 from optima.artifact.writer import check_target, write_model
 from optima.backends.base import CompileOptions, Job
@@ -74,8 +74,7 @@ class Manager:
         previous model folder is whole until the new one replaces it. Raises subclasses of OptimaError.
         """
         report = Report()
-        dumps = str(Path(dump_dir).expanduser()) if dump_dir else ""
-        options = CompileOptions(target_cpu=target_cpu, workers=workers, dump_dir=dumps)
+        options = CompileOptions(target_cpu=target_cpu, workers=workers, dump_dir=_dump_folder(dump_dir))
         target = check_target(output_folder_dir, module_name, wait=wait_for_lock)
         with report.phase("read"):
             traced = load_graph(model_graph_or_gpickle)
@@ -98,6 +97,18 @@ class Manager:
         with report.phase("write"):
             path = write_model(target, made.meta, made.files, report.to_json, wait=wait_for_lock)
         return CompiledModel(path, report)
+
+
+def _dump_folder(folder: str | Path | None) -> str:
+    """The folder for dumps, made; "" for none."""
+    if not folder:
+        return ""
+    path = Path(folder).expanduser()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"dump_dir {path} cannot be made: {error.strerror}", hint="choose another folder") from error
+    return str(path)
 
 
 def check(

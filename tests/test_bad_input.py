@@ -197,6 +197,7 @@ def test_samples(job: Job, samples: Any) -> None:
 
 
 def test_unknown_backends_and_targets(job: Job) -> None:
+    job.refused("dump_dir", dump_dir=job.gpickle / "dumps")
     assert "llvm" in job.refused("lvm", backends={"X64": "lvm"}).hint
     job.refused("pentium9000", target_cpu="pentium9000")
 
