@@ -74,14 +74,18 @@ class _Binder:
             return mutator.default_mutate(let)
         value = mutator.mutate(let.value)
         lane, lanes = self._lanes or (0, 1)
-        cell = tirx.decl_buffer((lanes,), str(let.var.ty.dtype), name=let.var.name, scope="local")
+        dtype = str(let.var.ty.dtype)
+        # TVM stores a bool as a byte, but does not carry that through a vector of its local cells.
+        stored = "int8" if dtype == "bool" else dtype
+        cell = tirx.decl_buffer((lanes,), stored, name=let.var.name, scope="local")
         if self._lanes:
             self._cells.append(cell)
         else:
             self._pending.append(tirx.AllocBuffer(cell))
-        self._pending.append(tirx.BufferStore(cell, value, [lane]))
+        self._pending.append(tirx.BufferStore(cell, value if stored == dtype else value.astype(stored), [lane]))
         outer = mutator.var_remap_get(let.var)
-        mutator.var_remap_set(let.var, tirx.BufferLoad(cell, [lane]))
+        loaded = tirx.BufferLoad(cell, [lane])
+        mutator.var_remap_set(let.var, loaded if stored == dtype else tirx.NE(loaded, tirx.const(0, stored)))
         body = mutator.mutate(let.body)
         if outer is not None:
             mutator.var_remap_set(let.var, outer)

@@ -21,9 +21,10 @@ def lower(group: Graph, target: CpuTarget, name: str = "kernel") -> tvm.IRModule
     Its arguments are ``group.inputs``, the parameters in ``group.tensors`` order, then ``group.outputs``; each a
     dense row-major buffer. Raises InternalError for an op without a kernel route: the backend's check comes first.
     """
+    from optima.kernels.bind_lets import bind_lets
     from optima.kernels.schedule import schedule
 
-    return schedule(program_of(group, name), target)
+    return bind_lets(schedule(program_of(group, name), target))
 
 
 def program_of(group: Graph, name: str = "kernel") -> tvm.IRModule:

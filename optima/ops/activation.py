@@ -166,9 +166,7 @@ def _prelu(view: OpView, tensors: Tensors) -> list[Any]:
     def at(*index: Any) -> Scalar:
         place = [index[1] if len(index) > 1 and not single else 0] * len(weight.shape)
         slope = em.cast(weight(*place), wide)
-        value = em.let(
-            em.cast(x(*index), wide), lambda v: em.select(em.less(em.zero(v), v), v, em.multiply(slope, v))
-        )
+        value = em.let(em.cast(x(*index), wide), lambda v: em.select(em.less(em.zero(v), v), v, em.multiply(slope, v)))
         return em.cast(value, out.dtype)
 
     return [te.compute(out.shape, at, name=view.op)]

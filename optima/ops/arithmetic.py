@@ -171,9 +171,7 @@ def _atan2(view: OpView, a: Scalar, b: Scalar) -> Scalar:
 _PAIR = ("self", "other")
 
 ENTRIES: tuple[OpEntry, ...] = (
-    arithmetic(
-        "add", _PAIR, lambda v, a, b: em.add(a, _scaled(v, "alpha", b)), {"alpha": 1}, _factor_reason("alpha")
-    ),
+    arithmetic("add", _PAIR, lambda v, a, b: em.add(a, _scaled(v, "alpha", b)), {"alpha": 1}, _factor_reason("alpha")),
     arithmetic(
         "sub",
         _PAIR,
@@ -197,9 +195,7 @@ ENTRIES: tuple[OpEntry, ...] = (
     arithmetic("maximum", _PAIR, lambda v, a, b: em.maximum(a, b)),
     arithmetic("minimum", _PAIR, lambda v, a, b: em.minimum(a, b)),
     arithmetic("atan2", _PAIR, _atan2),
-    arithmetic(
-        "addcmul", ("self", "tensor1", "tensor2"), _multiply_add, {"value": 1}, _factor_reason("value")
-    ),
+    arithmetic("addcmul", ("self", "tensor1", "tensor2"), _multiply_add, {"value": 1}, _factor_reason("value")),
     arithmetic("addcdiv", ("self", "tensor1", "tensor2"), _divide_add, {"value": 1}, _divide_add_reason),
     arithmetic("lerp", ("self", "end", "weight"), _lerp),
 )

@@ -74,9 +74,9 @@ def math_dtype(dtype: str) -> str:
 def cast(x: Scalar, dtype: str) -> Scalar:
     """``x.to(dtype)``: floats truncate to integers (through a wide integer, so narrow ones wrap), bool is != 0."""
     source = dtype_of(x)
-    if source in (dtype, "uint16") and (dtype == "bfloat16" or source == dtype):
+    if source == dtype:
         return x
-    if source in ("bfloat16", "uint16"):
+    if source == "bfloat16":
         return cast(_bfloat16_value(x), dtype)
     if dtype == "bool":
         return not_equal(x, zero(x))
@@ -94,7 +94,7 @@ def cast(x: Scalar, dtype: str) -> Scalar:
 
 
 def _bfloat16_value(x: Scalar) -> Scalar:
-    """The float32 that a bfloat16 (or its bits) stands for.
+    """The float32 that a bfloat16 stands for.
 
     By its bits: TVM 0.27's own casts from and to bfloat16 fail where a ``let`` is involved.
     """
@@ -270,24 +270,24 @@ def maximum(a: Scalar, b: Scalar) -> Scalar:
     """The larger; NaN where either is NaN."""
     if dtype_of(a) == "bool":
         return logical_or(a, b)
-    return select(logical_or(less(b, a), is_nan(a)), a, b)
+    return let(a, lambda x: let(b, lambda y: select(logical_or(less(y, x), is_nan(x)), x, y)))
 
 
 def minimum(a: Scalar, b: Scalar) -> Scalar:
     """The smaller; NaN where either is NaN."""
     if dtype_of(a) == "bool":
         return logical_and(a, b)
-    return select(logical_or(less(a, b), is_nan(a)), a, b)
+    return let(a, lambda x: let(b, lambda y: select(logical_or(less(x, y), is_nan(x)), x, y)))
 
 
 def at_least(x: Scalar, low: Scalar) -> Scalar:
     """``maximum(x, low)`` for a ``low`` that is not NaN: one vector instruction."""
-    return select(less(x, low), low, x)
+    return let(x, lambda v: select(less(v, low), low, v))
 
 
 def at_most(x: Scalar, high: Scalar) -> Scalar:
     """``minimum(x, high)`` for a ``high`` that is not NaN: one vector instruction."""
-    return select(less(high, x), high, x)
+    return let(x, lambda v: select(less(high, v), high, v))
 
 
 def absolute(x: Scalar) -> Scalar:

@@ -128,6 +128,7 @@ def _triangle(keep: Callable[[Any, int], Any]) -> Callable[[OpView, Tensors], li
         from tvm import te
 
         x, diagonal, dtype = tensors["self"], view.attrs["diagonal"], view.outputs[0].dtype
+
         def at(*index: Any) -> Any:
             zero = em.literal(0, dtype, index)
             return em.select(keep(index[-1] - index[-2], diagonal), x(*index), zero)

@@ -197,13 +197,9 @@ def _fill_reason(view: OpView) -> str | None:
 ENTRIES: tuple[OpEntry, ...] = (
     _joining("cat", ("tensors*",), _cat, {"dim": 0}),
     _joining("stack", ("tensors*",), _stack, {"dim": 0}),
-    _joining(
-        "pad", ("self",), _pad, {"pad": REQUIRED, "mode": "constant", "value": None}, _pad_reason
-    ),
+    _joining("pad", ("self",), _pad, {"pad": REQUIRED, "mode": "constant", "value": None}, _pad_reason),
     _joining("constant_pad_nd", ("self",), _pad, {"pad": REQUIRED, "value": 0}, _pad_reason),
-    _joining(
-        "slice_scatter", ("self", "src"), _slice_scatter, {"dim": 0, "start": None, "end": None, "step": 1}
-    ),
+    _joining("slice_scatter", ("self", "src"), _slice_scatter, {"dim": 0, "start": None, "end": None, "step": 1}),
     _joining("select_scatter", ("self", "src"), _select_scatter, {"dim": REQUIRED, "index": REQUIRED}),
     OpEntry("copy", ("self", "src"), aten("copy"), {}, _INJECTIVE, supported(_copy)),
     OpEntry(

@@ -98,9 +98,7 @@ def _torch_attr(key: str, value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def infer_types(
-    op: Op, operand_types: Sequence[TensorType]
-) -> tuple[TensorType, ...]:
+def infer_types(op: Op, operand_types: Sequence[TensorType]) -> tuple[TensorType, ...]:
     """The types that the op's own rule (its reference, on fake tensors) derives.
 
     Raises GraphError with torch's reason when the operands do not fit.
@@ -162,9 +160,7 @@ def run_graph(
     """
     import torch
 
-    values: dict[str, torch.Tensor] = {
-        name: to_torch(inputs[name], graph.tensors[name].dtype) for name in graph.inputs
-    }
+    values: dict[str, torch.Tensor] = {name: to_torch(inputs[name], graph.tensors[name].dtype) for name in graph.inputs}
     last = {name: op.name for op in graph.ops for name in op.inputs}
     keep = set(graph.outputs)
     with torch.no_grad():

@@ -78,10 +78,11 @@ def _linear_position(
         source = place * literal(step)
     else:
         ratio = kind(1.0 / factor) if factor else kind(size) / kind(target)
-        source = em.at_least(literal(ratio) * (place + literal(0.5)) - literal(0.5), literal(0.0))
+        source = tirx.max(literal(ratio) * (place + literal(0.5)) - literal(0.5), literal(0.0))
     low = tirx.min(source.astype("int32"), size - 1)
     high = tirx.min(low + 1, size - 1)
-    weight = em.at_most(em.at_least(source - low.astype(dtype), literal(0.0)), literal(1.0))
+    # Positions are finite, and part of index expressions: plain extrema, nothing bound.
+    weight = tirx.min(tirx.max(source - low.astype(dtype), literal(0.0)), literal(1.0))
     return low, high, weight
 
 

@@ -42,9 +42,7 @@ def _unbind(view: OpView, tensors: Tensors) -> list[Any]:
     return [member(k, out.shape) for k, out in enumerate(view.outputs)]
 
 
-def _split(
-    name: str, attrs: Mapping[str, Any], compute: Callable[[OpView, Tensors], list[Any]] = _parts
-) -> OpEntry:
+def _split(name: str, attrs: Mapping[str, Any], compute: Callable[[OpView, Tensors], list[Any]] = _parts) -> OpEntry:
     traits = frozenset({Trait.VIEW, Trait.INJECTIVE})
     return OpEntry(name, ("self",), aten(name), attrs, traits, supported(compute))
 

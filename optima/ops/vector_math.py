@@ -15,8 +15,7 @@ from collections.abc import Sequence
 from optima.ops.exact_math import Scalar, absolute, at_least, at_most, dtype_of, let, logical_or, select
 
 _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
-#: adding it rounds a small float to the nearest integer, which is then in the low bits (1.5 * 2**23)
-_ROUNDER, _ROUNDER_BITS = 12582912.0, 0x4B400000
+_LARGEST = 3.4028234663852886e38
 _EXP = (5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3, 1.9875691500e-4)
 _LOG = (
     3.3333331174e-1, -2.4999993993e-1, 2.0000714765e-1, -1.6668057665e-1, 1.4249322787e-1,
@@ -75,24 +74,20 @@ def exp(x: Scalar) -> Scalar:
         return tirx.exp(x)
     # Past these bounds the two factors below give exactly 0 and inf; NaN passes both comparisons.
     bounded = at_least(at_most(x, _f32(89.0)), _f32(-104.0))
-    return let(bounded, lambda b: let(_rounded_log2(b), lambda t: _exp_of(b, t), "t"), "x")
+    return let(bounded, lambda b: let(tirx.round(b * _f32(math.log2(math.e))), lambda w: _exp_of(b, w), "w"), "x")
 
 
-def _rounded_log2(x: Scalar) -> Scalar:
-    return x * _f32(math.log2(math.e)) + _f32(_ROUNDER)
-
-
-def _exp_of(x: Scalar, t: Scalar) -> Scalar:
-    from tvm import tirx
+def _exp_of(x: Scalar, whole: Scalar) -> Scalar:
+    """``2**whole e**r`` with ``r = x - whole ln 2``, ln 2 in two parts whose first has spare low bits."""
+    # A NaN has no integer: it reaches the result through r.
+    exponent = select(whole > _f32(-200.0), whole, _f32(0.0)).astype("int32")
 
     def scaled(r: Scalar) -> Scalar:
-        n = tirx.reinterpret("int32", t) - _i32(_ROUNDER_BITS)
-        # Two factors: 2**n itself leaves the range of normal floats for n = 128 and n < -126.
-        half = let(n, lambda v: _power_of_two(v >> 1) * _power_of_two(v - (v >> 1)), "n")
-        return (_polynomial(r, _EXP) * r * r + r + _f32(1.0)) * half
+        value = _polynomial(r, _EXP) * r * r + r + _f32(1.0)
+        # Two factors, one after the other: 2**n itself is no normal float for n = 128 and n < -126.
+        return let(exponent, lambda n: value * _power_of_two(n >> 1) * _power_of_two(n - (n >> 1)), "n")
 
-    whole = t - _f32(_ROUNDER)
-    return let(whole, lambda w: let(x - w * _f32(_LN2_HIGH) - w * _f32(_LN2_LOW), scaled, "r"), "whole")
+    return let(x - whole * _f32(_LN2_HIGH) - whole * _f32(_LN2_LOW), scaled, "r")
 
 
 def _power_of_two(n: Scalar) -> Scalar:
@@ -119,10 +114,20 @@ def log(x: Scalar) -> Scalar:
     """Natural logarithm; -inf at 0, NaN below, denormals right."""
     from tvm import tirx
 
-    return let(x, _log_of, "x") if _own(x) else tirx.log(x)
+    return let(x, lambda v: _log_edges(v, _log_of(v)), "x") if _own(x) else tirx.log(x)
 
 
-def _log_of(x: Scalar) -> Scalar:
+def _log_edges(x: Scalar, value: Scalar) -> Scalar:
+    """``value`` where ``x`` is positive and finite; NaN and inf stay, 0 gives -inf, less gives NaN."""
+    from tvm import tirx
+
+    kept = logical_or(tirx.isnan(x), x > _f32(_LARGEST))
+    zero_or_less = select(x < _f32(0.0), _f32(math.nan), _f32(-math.inf))
+    return select(kept, x, select(x <= _f32(0.0), zero_or_less, value))
+
+
+def _log_of(x: Scalar, near_one: Scalar | None = None, offset: Scalar | None = None) -> Scalar:
+    """The logarithm of a positive finite ``x``: ``1 + offset`` where ``near_one`` holds."""
     from tvm import tirx
 
     tiny = x < _f32(1.17549435e-38)
@@ -130,15 +135,14 @@ def _log_of(x: Scalar) -> Scalar:
 
     def from_bits(bits: Scalar) -> Scalar:
         # mantissa in [sqrt(1/2), sqrt(2)): subtracting sqrt(1/2)'s bits makes the exponent step there
-        shifted = bits - _i32(0x3F3504F3)
-        exponent = (shifted >> 23).astype("float32") - select(tiny, _f32(25.0), _f32(0.0))
-        mantissa = tirx.reinterpret("float32", (shifted & _i32(0x007FFFFF)) + _i32(0x3F3504F3))
-        return let(exponent, lambda e: let(mantissa - _f32(1.0), lambda m: _log_series(m, e), "m"), "e")
+        exponent = (bits >> 23).astype("float32") - select(tiny, _f32(25.0), _f32(0.0))
+        mantissa = tirx.reinterpret("float32", (bits & _i32(0x007FFFFF)) + _i32(0x3F3504F3)) - _f32(1.0)
+        if near_one is not None:
+            exponent = select(near_one, _f32(0.0), exponent)
+            mantissa = select(near_one, offset, mantissa)
+        return let(exponent, lambda e: let(mantissa, lambda m: _log_series(m, e), "m"), "e")
 
-    value = let(tirx.reinterpret("int32", normal), from_bits, "bits")
-    infinite = logical_or(tirx.isnan(x), x > _f32(3.4028234663852886e38))
-    zero_or_less = select(x < _f32(0.0), _f32(math.nan), _f32(-math.inf))
-    return select(infinite, x, select(x <= _f32(0.0), zero_or_less, value))
+    return let(tirx.reinterpret("int32", normal) - _i32(0x3F3504F3), from_bits, "bits")
 
 
 def _log_series(m: Scalar, e: Scalar) -> Scalar:
@@ -148,18 +152,16 @@ def _log_series(m: Scalar, e: Scalar) -> Scalar:
 
 
 def log1p(x: Scalar) -> Scalar:
-    """``log(1 + x)`` without cancellation near 0: log(u) corrected by what rounding took from ``u = 1 + x``."""
+    """``log(1 + x)``; near 0 by the series of ``x`` itself, which 1 + x would round."""
     from tvm import tirx
 
     if not _own(x):
         return tirx.call_pure_extern(dtype_of(x), "log1pf" if dtype_of(x) == "float32" else "log1p", x)
 
-    def corrected(v: Scalar, u: Scalar) -> Scalar:
-        rest = (v - (u - _f32(1.0))) / u
-        edge = logical_or(u <= _f32(0.0), u > _f32(3.4028234663852886e38))
-        return select(u.equal(_f32(1.0)), v, log(u) + select(edge, _f32(0.0), rest))
+    def of_sum(v: Scalar, u: Scalar) -> Scalar:
+        return _log_edges(u, _log_of(u, absolute(v) < _f32(0.29), v))
 
-    return let(x, lambda v: let(v + _f32(1.0), lambda u: corrected(v, u), "u"), "x")
+    return let(x, lambda v: let(v + _f32(1.0), lambda u: of_sum(v, u), "u"), "x")
 
 
 def tanh(x: Scalar) -> Scalar:

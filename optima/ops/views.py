@@ -153,10 +153,7 @@ def _roll(view: OpView, index: Index) -> Index:
     total = [0] * len(shape)
     for shift, dim in zip(shifts, dims, strict=True):
         total[axis(dim, len(shape))] += shift
-    return [
-        (i + (-s) % extent) % extent if s % extent else i
-        for i, s, extent in zip(index, total, shape, strict=True)
-    ]
+    return [(i + (-s) % extent) % extent if s % extent else i for i, s, extent in zip(index, total, shape, strict=True)]
 
 
 def _pixel_shuffle(view: OpView, index: Index) -> Index:
@@ -200,9 +197,7 @@ ENTRIES: tuple[OpEntry, ...] = (
     rearrangement("select", _select, {"dim": REQUIRED, "index": REQUIRED}),
     rearrangement("diagonal", _diagonal, {"offset": 0, "dim1": 0, "dim2": 1}),
     rearrangement("unfold", _unfold, {"dimension": REQUIRED, "size": REQUIRED, "step": REQUIRED}),
-    OpEntry(
-        "expand", ("self",), aten("expand"), {"size": REQUIRED, "implicit": False}, _VIEW, supported(_expand)
-    ),
+    OpEntry("expand", ("self",), aten("expand"), {"size": REQUIRED, "implicit": False}, _VIEW, supported(_expand)),
     rearrangement("repeat", _repeat, {"repeats": REQUIRED}, _MOVE),
     rearrangement(
         "repeat_interleave",

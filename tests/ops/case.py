@@ -39,7 +39,7 @@ class OpCase:
 
     @property
     def id(self) -> str:
-        shapes = "_".join("x".join(map(str, a.shape)) or "scalar" for a in self.args)
+        shapes = "_".join(map(_spelt, self.args))
         dtypes = "-".join(dict.fromkeys(a.dtype for a in self.args))
         attrs = ",".join(f"{k}={v}" for k, v in self.attrs.items())
         return f"{self.op}[{shapes}|{dtypes}|{attrs}]".replace(" ", "")
@@ -61,6 +61,12 @@ class OpCase:
         return {a.role: _draw(rng, a) for a in self.args}
 
 
+def _spelt(arg: Arg) -> str:
+    member = f"{arg.role.partition('.')[2]}:" if "." in arg.role else ""
+    fill = "" if arg.fill == "normal" else f"~{arg.fill}"
+    return member + ("x".join(map(str, arg.shape)) or "scalar") + fill
+
+
 def _draw(rng: np.random.Generator, arg: Arg) -> np.ndarray[Any, Any]:
     if arg.dtype == "bool" or arg.fill == "bool":
         return rng.integers(0, 2, arg.shape).astype(arg.dtype)
@@ -77,7 +83,7 @@ def _draw(rng: np.random.Generator, arg: Arg) -> np.ndarray[Any, Any]:
     if arg.fill == "special" and value.size:
         flat = value.reshape(-1)
         for i, special in enumerate((np.inf, -np.inf, np.nan, 0.0)):
-            flat[i :: 7] = special
+            flat[i::7] = special
     if arg.dtype == "bfloat16":
         bits = np.ascontiguousarray(value, dtype="float32").view("uint32")
         return (bits >> 16).astype("uint16").reshape(arg.shape)

@@ -79,12 +79,12 @@ CASES: tuple[OpCase, ...] = (
     *(c for name in _ANY_REAL for c in _float_cases(name, "normal")),
     *(c for name in _POSITIVE for c in _float_cases(name, "positive")),
     *(c for name in (*_UNIT, "atanh") for c in _float_cases(name, "unit")[:4]),
-    *(
-        OpCase("acosh", (Arg("self", shape, "float32", "special"),), tolerance=1e-6)
-        for shape in ((3, 9), (0,), (33,))
-    ),
+    *(OpCase("acosh", (Arg("self", shape, "float32", "special"),), tolerance=1e-6) for shape in ((3, 9), (0,), (33,))),
     *(c for name in _KEEPS_INTEGERS for c in _whole_cases(name)),
-    *(OpCase("frac", (Arg("self", s, d, "normal"),)) for s, d in (((4, 5), "float32"), ((), "float64"), ((3,), "float16"))),
+    *(
+        OpCase("frac", (Arg("self", s, d, "normal"),))
+        for s, d in (((4, 5), "float32"), ((), "float64"), ((3,), "float16"))
+    ),
     *(
         OpCase("round", (Arg("self", shape, dtype, "special"),), {"decimals": 0})
         for shape, dtype in (((40,), "float32"), ((3, 9), "float64"), ((9,), "bfloat16"), ((0,), "float16"))

@@ -9,7 +9,9 @@ from tests.ops.case import Arg, OpCase
 _SPATIAL = {1: (7,), 2: (5, 6), 3: (3, 4, 5)}
 
 
-def _sized(name: str, lead: tuple[int, int], size: tuple[int, ...], to: tuple[int, ...], dtype: str, **attrs: Any) -> OpCase:
+def _sized(
+    name: str, lead: tuple[int, int], size: tuple[int, ...], to: tuple[int, ...], dtype: str, **attrs: Any
+) -> OpCase:
     given = {"output_size": to, "scale_factors": None, **attrs}
     return OpCase(name, (Arg("input", (*lead, *size), dtype),), given, tolerance=2e-6)
 

@@ -7,9 +7,7 @@ from typing import Any
 from tests.ops.case import Arg, OpCase
 
 
-def _on(
-    name: str, shape: tuple[int, ...], attrs: dict[str, Any] | None = None, dtype: str = "float32"
-) -> OpCase:
+def _on(name: str, shape: tuple[int, ...], attrs: dict[str, Any] | None = None, dtype: str = "float32") -> OpCase:
     return OpCase(name, (Arg("self", shape, dtype),), attrs or {}, tolerance=0.0)
 
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from optima.graph import Graph, TensorType
-from optima.ops.entry import Te
-from optima.ops.entry import OpView
+from optima.graph import Graph, TensorType, numpy_dtype
+from optima.kernels.lower import lower
+from optima.kernels.target import CpuTarget, resolve
 from optima.ops.reference import call_reference, to_numpy, to_torch
-from optima.ops.registry import entry_of
 from tests.ops.case import OpCase
 
 #: the error that half-width storage alone makes, relative to the output's largest magnitude
@@ -73,44 +72,17 @@ def _widened(array: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
 
 
 @cache
-def host_target() -> Any:
-    """LLVM for the machine that runs the tests."""
-    from tvm.target import Target, codegen
-
-    return Target({"kind": "llvm", "mcpu": codegen.llvm_get_system_cpu()})
+def host_target() -> CpuTarget:
+    """The machine that runs the tests, two cores of it."""
+    return resolve(threads=2)
 
 
-def compile_default(graph: Graph) -> Any:
-    """Compile a graph of one op from its TE compute, innermost loops vectorised, nothing else scheduled."""
+def compile_kernel(graph: Graph) -> Any:
+    """The compiled module of a graph, scheduled as the LLVM backend schedules it; its function is ``kernel``."""
     import tvm
-    from tvm import te
 
-    (op,) = graph.ops
-    entry = entry_of(op.op)
-    assert entry is not None and isinstance(entry.te, Te)
-    tensors = {
-        role: te.placeholder(graph.type_of(n).shape, graph.type_of(n).dtype, name=role.replace(".", "_"))
-        for role, n in zip(op.roles, op.inputs, strict=True)
-    }
-    with host_target():
-        outputs = entry.te.compute(OpView.of(graph, op), tensors)
-        function = te.create_prim_func([*tensors.values(), *outputs])
-        return tvm.compile(_vectorised(function), host_target())
-
-
-def _vectorised(function: Any) -> Any:
-    """Each innermost parallel loop without a reduction as vectors of 16: scalar code would hide their faults."""
-    import tvm
-    from tvm.s_tir import Schedule
-
-    schedule = Schedule(tvm.IRModule({"main": function.with_attr("global_symbol", "main")}))
-    for block in schedule.get_child_blocks(schedule.get_sblock("root")):
-        loops = schedule.get_loops(block)
-        kinds = [v.iter_type for v in schedule.get(block).iter_vars]
-        if loops and all(k == 0 for k in kinds) and int(schedule.get(loops[-1]).extent) > 0:
-            _, inner = schedule.split(loops[-1], [None, min(16, int(schedule.get(loops[-1]).extent))])
-            schedule.vectorize(inner)
-    return schedule.mod
+    target = host_target()
+    return tvm.compile(lower(graph, target), target.tvm_target())
 
 
 def run_kernel(graph: Graph, values: dict[str, np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
@@ -119,16 +91,13 @@ def run_kernel(graph: Graph, values: dict[str, np.ndarray[Any, Any]]) -> list[np
 
     if all(graph.type_of(n).numel == 0 for n in graph.outputs):
         return [_empty(graph.type_of(n)) for n in graph.outputs]
-    (op,) = graph.ops
-    inputs = [_device_tensor(values[n], graph.type_of(n)) for n in op.inputs]
-    outputs = [tvm.runtime.empty(graph.type_of(n).shape, graph.type_of(n).dtype) for n in op.outputs]
-    compile_default(graph)["main"](*inputs, *outputs)
-    return [_host_array(t, graph.type_of(n)) for t, n in zip(outputs, op.outputs, strict=True)]
+    inputs = [_device_tensor(values[n], graph.type_of(n)) for n in graph.inputs]
+    outputs = [tvm.runtime.empty(graph.type_of(n).shape, graph.type_of(n).dtype) for n in graph.outputs]
+    compile_kernel(graph)["kernel"](*inputs, *outputs)
+    return [_host_array(t, graph.type_of(n)) for t, n in zip(outputs, graph.outputs, strict=True)]
 
 
 def _empty(kind: TensorType) -> np.ndarray[Any, Any]:
-    from optima.graph import numpy_dtype
-
     return np.empty(kind.shape, numpy_dtype(kind.dtype))
 
 
@@ -137,7 +106,9 @@ def _device_tensor(array: np.ndarray[Any, Any], kind: TensorType) -> Any:
     import tvm
 
     stored = array.view(ml_dtypes.bfloat16) if kind.dtype == "bfloat16" else array
-    return tvm.runtime.tensor(np.ascontiguousarray(stored).reshape(kind.shape))
+    # Through an allocation of TVM's: kernels rely on 64-byte alignment, which numpy does not give.
+    tensor = tvm.runtime.empty(kind.shape, kind.dtype)
+    return tensor.copyfrom(np.ascontiguousarray(stored).reshape(kind.shape))
 
 
 def _host_array(tensor: Any, kind: TensorType) -> np.ndarray[Any, Any]:
