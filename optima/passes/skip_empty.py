@@ -1,7 +1,8 @@
 """Take ops that compute no element out of the graph, so that no kernel ever writes a tensor of zero size.
 
 Their outputs become empty parameters. An op that then depends on constants alone (the sum over no element, a
-product with no inner index) is evaluated; a joining op no longer reads its empty members.
+product with no inner index) is evaluated; a joining op no longer reads its empty members. An output of the
+graph that has become constant is a reshape of a parameter: the runtime owes the caller a buffer of its own.
 """
 
 from __future__ import annotations
@@ -35,7 +36,29 @@ def skip_empty(graph: Graph, context: PassContext) -> Graph:
             made += [_empty_param(graph.tensors[n]) for n in op.outputs]
         else:
             ops.append(_without_empty_inputs(graph, _without_empty_members(graph, op), made))
-    return fold_constants(graph.rebuild(ops, made))[0]
+    return _with_own_outputs(graph, fold_constants(graph.rebuild(ops, made))[0])
+
+
+def _with_own_outputs(before: Graph, graph: Graph) -> Graph:
+    """``graph`` with an op for each output that an op of ``before`` made and that is a parameter now."""
+    constant = [n for n in dict.fromkeys(graph.outputs) if graph.tensors[n].is_param]
+    values = {n: f"{n}.value" for n in constant if not before.tensors[n].is_param}
+    if not values:
+        return graph
+    made: list[Tensor] = []
+    ops = [replace(op, inputs=tuple(values.get(n, n) for n in op.inputs)) for op in graph.ops]
+    taken = {op.name for op in ops}
+    for name, value in values.items():
+        tensor, old = graph.tensors[name], before.tensors[name]
+        made += [replace(tensor, name=value, argument="", layout=""), old]
+        maker = next(op for op in before.ops if name in op.outputs)
+        op_name = maker.name if maker.name not in taken else f"{maker.name}.{name}"
+        taken.add(op_name)
+        attrs = {"shape": tensor.shape}
+        ops.append(
+            replace(maker, name=op_name, op="reshape", inputs=(value,), outputs=(name,), roles=("self",), attrs=attrs)
+        )
+    return graph.rebuild(ops, made)
 
 
 def _empty_param(tensor: Tensor) -> Tensor:

@@ -204,6 +204,7 @@ def with_buffer(name: str, changes: dict[str, Any]) -> SubgraphView:
         ({"calls": [folders.call("double", "x", "nowhere")]}, "no buffer nowhere"),
         ({"calls": [folders.call("double", "x", "z", channels=16)]}, "does not hold 16 channels"),
         ({"copies": [["z", "nowhere"]]}, "cannot be a copy"),
+        ({"copies": [["z", "z"]]}, "z .*cannot be a copy of z"),
     ],
 )
 def test_a_meta_that_would_leave_its_buffers_is_refused(changes: Any, reason: str) -> None:

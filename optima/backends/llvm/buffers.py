@@ -97,6 +97,9 @@ def _unknown_names(meta: LlvmSubgraph, view: SubgraphView) -> Iterator[Problem]:
             if channels and (len(shape) < 3 or not 0 < channels <= shape[1] * shape[-1]):
                 yield Problem(name, f"{buffer} does not hold {channels} channels in blocks")
     for out, source in meta.copies:
+        if out == source or out not in meta.outputs:
+            yield Problem(out, f"cannot be a copy of {source}")
+            continue
         sizes = [buffers[n].nbytes for n in (out, source) if n in buffers]
         if len(sizes) != 2 or sizes[0] != sizes[1] or buffers[out].dtype != buffers[source].dtype:
             yield Problem(out, f"cannot be a copy of {source}")
