@@ -42,7 +42,9 @@ class CompileJob(BaseModel):
         try:
             job = cls.model_validate(tomllib.loads(path.read_text()))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise JobError(f"{path} cannot be read: {error}") from error
+            raise JobError(
+                f"{path} cannot be read: {error}", hint="configs/sample.toml is a job to start from"
+            ) from error
         except ValidationError as error:
             problems = [Problem(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
             raise JobError(f"{path} is not a compile job", problems=problems) from error

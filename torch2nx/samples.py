@@ -13,7 +13,10 @@ from torch2nx.errors import ConvertError
 if TYPE_CHECKING:
     import torch
 
-_HINT = "pass fake_torch_data as a list with one tensor per argument of forward, in order"
+_HINT = (
+    "pass fake_torch_data as a list with one tensor per positional argument of forward, in order, "
+    "and keyword arguments as fake_torch_kwargs={name: value}"
+)
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,9 @@ def bind(model: torch.nn.Module, data: Any, kwargs: Mapping[str, Any] | None, *,
     try:
         bound = signature.bind(*data, **given)
     except TypeError as error:
-        takes = ", ".join(str(p) for p in signature.parameters.values())
+        takes = str(signature.replace(return_annotation=inspect.Signature.empty))
         raise ConvertError(
-            f"{type(model).__name__}.forward({takes}) does not take these {len(data)} samples: {error}",
+            f"{type(model).__name__}.forward{takes} does not take these {len(data)} samples: {error}",
             hint=_HINT,
         ) from error
     names = _positional_names(signature, bound)

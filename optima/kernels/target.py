@@ -122,6 +122,8 @@ def resolve(target_cpu: str = "", *, threads: int = 0, triple: str = "") -> CpuT
 
 def _hint(wanted: str, names: tuple[str, ...]) -> str:
     near = difflib.get_close_matches(wanted, names, n=4)
+    if wanted == "native":
+        return 'give target_cpu="" for the CPU that compiles'
     return f"did you mean {' or '.join(map(repr, near))}?" if near else f"use one of {', '.join(names)}"
 
 
