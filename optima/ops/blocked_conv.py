@@ -1,7 +1,8 @@
 """Convolutions whose output, and as a rule input, is channel-blocked (see ``optima.ops.blocked``).
 
 Weights are prepacked by ``passes.choose_layout``; lanes past the true channel counts are zero, so blocked results
-keep zero lanes. Shapes: b is the block, CIb and COb the numbers of channel blocks.
+keep zero lanes. Zero weights alone would not do: an infinite input makes NaN of them. Shapes: b is the block, CIb
+and COb the numbers of channel blocks.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def _conv_reference(
     padding: Sequence[int] = (0, 0),
     dilation: Sequence[int] = (1, 1),
     groups: int = 1,
+    features: int = 0,
 ) -> torch.Tensor:
     import torch
 
@@ -53,6 +55,8 @@ def _conv_reference(
     result = torch.nn.functional.conv2d(
         _dense_input(input), dense, bias, list(stride), list(padding), list(dilation), groups
     )
+    if features:
+        result[:, features:] = 0
     return _blocked(result, b)
 
 
@@ -90,14 +94,20 @@ def _padded(x: te.Tensor, padding: Sequence[int]) -> te.Tensor:
     return te.compute((n, c, h + 2 * ph, w + 2 * pw, *lanes), pixel, name="conv_pad")
 
 
-def _with_bias(y: te.Tensor, tensors: Mapping[str, te.Tensor]) -> list[te.Tensor]:
-    from tvm import te
+def _finished(y: te.Tensor, tensors: Mapping[str, te.Tensor], features: int = 0) -> list[te.Tensor]:
+    """``y`` with the bias, and with zeros in the lanes past ``features`` (0: there are none)."""
+    from tvm import te, tirx
 
     bias = tensors.get("bias")
-    if bias is None:
+    if bias is None and not features:
         return [y]
     b = int(y.shape[4])
-    return [te.compute(y.shape, lambda n, c, h, w, i: y[n, c, h, w, i] + bias[c * b + i], name="conv_bias")]
+
+    def lane(n: Any, c: Any, h: Any, w: Any, i: Any) -> Any:
+        value = y[n, c, h, w, i] if bias is None else y[n, c, h, w, i] + bias[c * b + i]
+        return tirx.Select(c * b + i < features, value, tirx.const(0, y.dtype)) if features else value
+
+    return [te.compute(y.shape, lane, name="conv_spare" if bias is None else "conv_bias")]
 
 
 def _conv(view: OpView, tensors: Mapping[str, te.Tensor]) -> list[te.Tensor]:
@@ -127,7 +137,7 @@ def _conv(view: OpView, tensors: Mapping[str, te.Tensor]) -> list[te.Tensor]:
             return te.sum(pixel * w[co, cb, kh, kw, lane, i], axis=[cb, kh, kw, lane])
 
     out = te.compute(shape, body, name="conv_blocked", attrs={"schedule_rule": "conv_blocked"})
-    return _with_bias(out, tensors)
+    return _finished(out, tensors, a["features"])
 
 
 def _depthwise(view: OpView, tensors: Mapping[str, te.Tensor]) -> list[te.Tensor]:
@@ -140,13 +150,11 @@ def _depthwise(view: OpView, tensors: Mapping[str, te.Tensor]) -> list[te.Tensor
     kw = te.reduce_axis((0, int(w.shape[2])), name="kw")
     out = te.compute(
         view.outputs[0].shape,
-        lambda n, c, y, z, i: te.sum(
-            x[n, c, y * sh + kh * dh, z * sw + kw * dw, i] * w[c, kh, kw, i], axis=[kh, kw]
-        ),
+        lambda n, c, y, z, i: te.sum(x[n, c, y * sh + kh * dh, z * sw + kw * dw, i] * w[c, kh, kw, i], axis=[kh, kw]),
         name="depthwise_blocked",
         attrs={"schedule_rule": "depthwise_blocked"},
     )
-    return _with_bias(out, tensors)
+    return _finished(out, tensors)
 
 
 def _cost(view: OpView) -> Cost:
@@ -167,11 +175,12 @@ _WINDOW: dict[str, Any] = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 
 CONVOLUTIONS: tuple[OpEntry, ...] = (
     OpEntry(
         # input [N, CIb, H, W, b] with weight [COb, CIb/groups, KH, KW, b, b], or, for few channels,
-        # dense input [N, CI, H, W] with weight [COb, KH, KW, CI, b]; bias [COb * b]
+        # dense input [N, CI, H, W] with weight [COb, KH, KW, CI, b]; bias [COb * b]. features: lanes past this
+        # many channels are set to zero; 0 where no lane is spare
         "conv2d_blocked",
         ("input", "weight", "bias?"),
         _conv_reference,
-        attrs={**_WINDOW, "groups": 1},
+        attrs={**_WINDOW, "groups": 1, "features": 0},
         traits=frozenset({Trait.CONTRACTION}),
         te=Te(_conv, _refuse),
         cost=_cost,

@@ -67,6 +67,8 @@ def conv_form(layout: Layout, op: Op) -> Blocked | None:
     if groups > 1 and (per_group % b or (outputs // groups) % b):
         return None
     attrs["groups"] = groups
+    if outputs % b:
+        attrs["features"] = outputs
     if channels < b and not layout.is_blocked(x):
         operands = {"input": layout.need_dense(x), "weight": layout.weights.conv_from_dense(weight), **biases}
     else:

@@ -52,9 +52,7 @@ class LlvmBackend:
         """Triple, cpu, the resolved feature list, vector width and threads."""
         return _target(options.target_cpu).to_dict()
 
-    def plan(
-        self, subgraph: Graph, device: DeviceRef, options: CompileOptions, calibration: Any
-    ) -> Sequence[Job]:
+    def plan(self, subgraph: Graph, device: DeviceRef, options: CompileOptions, calibration: Any) -> Sequence[Job]:
         """One job per distinct kernel, in order of first call."""
         return tuple({job.key: job for job in self._lower(subgraph, options).jobs}.values())
 
@@ -67,10 +65,7 @@ class LlvmBackend:
         constants = _constants(graph, lowered.calls)
         keys = {c.name: c.key for c in constants}
         storage = assign(graph, lowered.calls, lowered.aliases, keys)
-        files = {
-            f"{name}.so": results[job.key]
-            for name, job in zip(lowered.names, lowered.jobs, strict=True)
-        }
+        files = {f"{name}.so": results[job.key] for name, job in zip(lowered.names, lowered.jobs, strict=True)}
         meta = LlvmSubgraph(
             format_version=1,
             kernel_abi=1,
@@ -84,7 +79,8 @@ class LlvmBackend:
                 KernelMeta(name=n, file=f"{n}.so", symbol=f"__tvm_ffi_{n}") for n in dict.fromkeys(lowered.names)
             ),
             calls=tuple(
-                _call(subgraph, graph, name, ops) for name, ops in zip(lowered.names, lowered.calls, strict=True)
+                _call(subgraph, graph, name, ops, storage.reads)
+                for name, ops in zip(lowered.names, lowered.calls, strict=True)
             ),
             arena_bytes=storage.arena_bytes,
         )
@@ -181,10 +177,10 @@ def _constants(graph: Graph, calls: Sequence[tuple[Op, ...]]) -> tuple[Constant,
     return tuple(found.values())
 
 
-def _call(traced: Graph, graph: Graph, name: str, ops: tuple[Op, ...]) -> CallMeta:
+def _call(traced: Graph, graph: Graph, name: str, ops: tuple[Op, ...], reads: Mapping[str, str]) -> CallMeta:
     """One call of ``graph``; ``traced`` is the subgraph before its passes, with every tensor in logical form."""
     part = graph.extract(name, ops)
-    args = (*part.inputs, *(t.name for t in part.params), *part.outputs)
+    args = (*(reads.get(n, n) for n in part.inputs), *(t.name for t in part.params), *part.outputs)
     results = {}
     for out in part.outputs:
         logical, blocked, _ = out.partition(".nchw")

@@ -1,7 +1,8 @@
 """Which buffer each tensor of a lowered subgraph lives in: borders, constants, scratch, and aliases of them.
 
 An op that only reshapes and has no kernel moves no byte: its output is an alias of its input. Where a border
-output would be an alias of something that already has a home, it is a copy at the end instead.
+output would be an alias of something that already has a home, it is a copy at the end instead; kernels that read
+it before that read an alias of the home.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from optima.graph import Graph, Op
 
 @dataclass(frozen=True)
 class Storage:
-    """Buffers in order of first appearance, ``(output, source)`` copies to make at the end, and the arena's size."""
+    """Buffers in order of first appearance, ``(output, source)`` copies to make at the end, and the arena's size.
+
+    ``reads``: the buffer that kernels read in the place of a tensor, for outputs that are copies.
+    """
 
     buffers: tuple[BufferMeta, ...]
     copies: tuple[tuple[str, str], ...]
+    reads: Mapping[str, str]
     arena_bytes: int
 
 
-def assign(
-    graph: Graph, calls: Sequence[tuple[Op, ...]], aliases: Sequence[Op], keys: dict[str, str]
-) -> Storage:
+def assign(graph: Graph, calls: Sequence[tuple[Op, ...]], aliases: Sequence[Op], keys: dict[str, str]) -> Storage:
     """Storage for ``graph``: ``calls`` are the kernel groups in order, ``aliases`` the ops without a kernel.
 
     ``keys`` maps a parameter's name to its entry in the weights file.
@@ -45,8 +48,20 @@ def assign(
     ]
     offsets, arena = place(scratch)
     used = _used_names(graph, calls, aliases)
-    buffers = tuple(_buffer(graph, n, root, home, offsets, keys) for n in _roots_first(used, root, home))
-    return Storage(buffers, tuple(copies), arena)
+    buffers = [_buffer(graph, n, root, home, offsets, keys) for n in _roots_first(used, root, home)]
+    reads: dict[str, str] = {}
+    for name, source in copies:
+        if any(name in op.inputs for ops in calls for op in ops):
+            reads[name] = f"{name}.early"
+            buffers.append(_alias(graph, reads[name], name, source))
+    return Storage(tuple(buffers), tuple(copies), reads, arena)
+
+
+def _alias(graph: Graph, name: str, tensor: str, owner: str) -> BufferMeta:
+    """``owner``'s bytes with the shape of ``tensor``."""
+    kind = graph.type_of(tensor)
+    place = {"name": name, "shape": kind.shape, "dtype": kind.dtype, "kind": "alias", "alias_of": owner}
+    return BufferMeta.model_validate(place)
 
 
 def _homes(graph: Graph, root: dict[str, str]) -> tuple[dict[str, str], list[tuple[str, str]]]:

@@ -1,0 +1,67 @@
+"""Small modules that were once compiled to a wrong answer, each found by ``random_modules``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+import optima.runtime as rt
+from devices import DeviceEnum
+from optima.manager import Manager
+from torch2nx.converter import Torch2GraphConverter
+
+
+class ViewThatIsAnOutput(torch.nn.Module):
+    """A reshaped input that is an output and is read again: the copy is made after the kernel that reads it."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        view = x.reshape(1, 2, 12)
+        return view, F.elu(view), view.reshape(24) + 1
+
+
+class ViewOfAnOutput(torch.nn.Module):
+    """One result under two shapes, both returned, and both read again."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        y = torch.relu(x)
+        flat = y.reshape(24)
+        return y, flat, flat.sum(), y.amax(1), flat.reshape(4, 6)
+
+
+class SpareLanes(torch.nn.Module):
+    """Infinity times the zero weights of spare lanes is NaN, which a second convolution spread to every channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second = torch.nn.Conv2d(3, 5, 1), torch.nn.Conv2d(5, 2, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.where(x > 13, torch.inf, x).reshape(1, 1, 4, 6).expand(1, 3, 4, 6)
+        y: torch.Tensor = self.second(torch.clamp(self.first(x), -1, 1))
+        return y
+
+
+SAMPLE = (torch.arange(24.0) - 9.5).reshape(2, 12)
+
+
+MODULES = (ViewThatIsAnOutput(), ViewOfAnOutput(), SpareLanes())
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: type(m).__name__)
+def test_equal_to_pytorch(module: torch.nn.Module, tmp_path: Path) -> None:
+    graph = Torch2GraphConverter().convert(model=module, fake_torch_data=[SAMPLE], gpu=False)
+    names = [n for n, d in graph.nodes(data="data") if d["kind"] == "OpNode"]
+    path = tmp_path / "map.json"
+    path.write_text(json.dumps(dict.fromkeys(names, "X64:0")))
+    made = Manager().optimize("m", [DeviceEnum.DEVICE_KIND_X64], graph, tmp_path, path, progress=False)
+    with torch.no_grad():
+        expected = [t.numpy() for t in torch.utils._pytree.tree_leaves(module(SAMPLE))]
+    found = torch.utils._pytree.tree_leaves(rt.Context().load_model(made.path)(SAMPLE.numpy()))
+    for want, got in zip(expected, found, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
