@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 _DISTRIBUTION: Final = "optima"
 
 
-def build(trace: Trace, positional: list[str]) -> nx.DiGraph:
-    """The graph of a trace; ``positional`` names the positional arguments of the call.
+def build(trace: Trace, positional: list[str], optional: list[str]) -> nx.DiGraph:
+    """The graph of a trace; ``positional`` names the positional arguments of the call,
+    ``optional`` those that may be left out of a call.
 
     Raises UnsupportedOp listing every step that no op stands for.
     """
     drafts = _drafts(trace)
     graph = nx.DiGraph()
     writer = _Writer(graph)
-    in_tree, arguments = structure.encode_inputs(trace, positional)
+    in_tree, arguments = structure.encode_inputs(trace, positional, optional)
     for value, argument in zip(trace.inputs, arguments, strict=True):
         value.name = argument
         writer.tensor(value)

@@ -69,7 +69,7 @@ class Torch2GraphConverter:
         trace = _functional_trace(program)
         train_mode.refuse_random(trace)
         simplify.simplify(trace)
-        graph = build.build(trace, call.names)
+        graph = build.build(trace, call.names, call.optional)
         layouts.record_layouts(graph, self.tf_flip)
         schema.validate(graph)
         self._module, self._program, self._graph = model, program, graph

@@ -10,7 +10,9 @@ A node is one of
 
 ``out_tree`` is a node. ``in_tree`` is ``{"args": [[name, node], ...], "kwargs": [[name, node], ...]}``: the
 positional arguments (also to be given by name, but for the members of ``*args``, named ``args.0``) and the
-keyword-only ones. A graph numbers its leaves in this order, depth first. Nothing here imports torch.
+keyword-only ones; ``"optional": [name, ...]`` may be added: arguments that hold no tensor and were traced with
+the default of their signature, so that a call may leave them out. A graph numbers its leaves in this order, depth
+first. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -78,9 +80,11 @@ def _leaves(node: Node) -> Iterable[int]:
 
 def _arguments(in_tree: str) -> tuple[list[tuple[str, Node]], list[tuple[str, Node]]]:
     tree = _loads(in_tree)
-    if not isinstance(tree, dict) or set(tree) != {"args", "kwargs"}:
-        raise ArgumentsError("in_tree needs exactly 'args' and 'kwargs'")
-    for part in tree.values():
+    if not isinstance(tree, dict) or set(tree) - {"optional"} != {"args", "kwargs"}:
+        raise ArgumentsError("in_tree needs 'args' and 'kwargs', and may have 'optional'")
+    if not isinstance(tree.get("optional", []), list):
+        raise ArgumentsError("in_tree's 'optional' is not a list of names")
+    for part in (tree["args"], tree["kwargs"]):
         if not isinstance(part, list) or not all(isinstance(p, list) and len(p) == 2 for p in part):
             raise ArgumentsError("in_tree holds something that is not a list of [name, structure]")
     return [(n, t) for n, t in tree["args"]], [(n, t) for n, t in tree["kwargs"]]
@@ -122,11 +126,12 @@ def leaf_paths(out_tree: str) -> list[str]:
 def flatten_inputs(in_tree: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> list[Any]:
     """The tensors of a call, in the order of the graph's inputs.
 
-    ``args`` and ``kwargs`` are what ``model(*args, **kwargs)`` takes. An argument that holds no tensor may be
-    left out. Raises ArgumentsError naming every argument that is missing, unknown, nested otherwise than in
-    the trace, or a value other than the traced one.
+    ``args`` and ``kwargs`` are what ``model(*args, **kwargs)`` takes. An argument that was traced with its
+    default value may be left out. Raises ArgumentsError naming every argument that is missing, unknown, nested
+    otherwise than in the trace, or a value other than the traced one.
     """
     positional, keyword = _arguments(in_tree)
+    optional = _loads(in_tree).get("optional", [])
     given = dict(kwargs or {})
     problems: list[Problem] = []
     found: dict[int, Any] = {}
@@ -142,6 +147,9 @@ def flatten_inputs(in_tree: str, args: Sequence[Any] = (), kwargs: Mapping[str, 
             _match(name, node, given.pop(name), found, problems)
         elif any(True for _ in _leaves(node)):
             problems.append(Problem(name, "missing"))
+        elif name not in optional:
+            fixed = node.get("value", "values of its own")
+            problems.append(Problem(name, f"missing: the model was traced with {fixed!r}, not with its default"))
     problems += [Problem(name, "no argument of this name") for name in given]
     if problems:
         names = ", ".join(name for name, _ in [*positional, *keyword])

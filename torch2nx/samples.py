@@ -21,11 +21,15 @@ _HINT = (
 
 @dataclass(frozen=True)
 class Call:
-    """What the model is called with: ``names`` are those of ``args``; keywords are in signature order."""
+    """What the model is called with: ``names`` are those of ``args``; keywords are in signature order.
+
+    ``optional`` names the arguments that were given the value of their own default.
+    """
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     names: list[str]
+    optional: list[str]
 
 
 def bind(model: torch.nn.Module, data: Any, kwargs: Mapping[str, Any] | None, *, torch_flip: bool) -> Call:
@@ -54,7 +58,15 @@ def bind(model: torch.nn.Module, data: Any, kwargs: Mapping[str, Any] | None, *,
     flipped = {id(d) for d in data} if torch_flip else set()
     args = tuple(_map(_to_nchw, a) if id(a) in flipped else a for a in bound.args)
     keywords = {k: _map(_to_nchw, v) if id(v) in flipped else v for k, v in bound.kwargs.items()}
-    return Call(args, keywords, names)
+    defaults = {n: p.default for n, p in signature.parameters.items()}
+    given_values = [*zip(names, args, strict=True), *keywords.items()]
+    optional = [name for name, value in given_values if name in defaults and _same_plain(value, defaults[name])]
+    return Call(args, keywords, names, optional)
+
+
+def _same_plain(value: Any, default: Any) -> bool:
+    plain = value is None or isinstance(value, bool | int | float | str)
+    return plain and type(value) is type(default) and value == default
 
 
 def _positional_names(signature: inspect.Signature, bound: inspect.BoundArguments) -> list[str]:
@@ -113,6 +125,6 @@ def on_gpu(model: torch.nn.Module, call: Call) -> tuple[torch.nn.Module, Call]:
         return tensor.cuda()
 
     kwargs = {k: _map(to_gpu, v) for k, v in call.kwargs.items()}
-    moved = Call(tuple(_map(to_gpu, a) for a in call.args), kwargs, call.names)
+    moved = Call(tuple(_map(to_gpu, a) for a in call.args), kwargs, call.names, call.optional)
     # The user's own module stays where it is.
     return copy.deepcopy(model).cuda(), moved

@@ -12,7 +12,7 @@ from torch2nx.trace import Trace, Value
 Node = pytree.Node
 
 
-def encode_inputs(trace: Trace, positional: list[str]) -> tuple[str, list[str]]:
+def encode_inputs(trace: Trace, positional: list[str], optional: list[str]) -> tuple[str, list[str]]:
     """``in_tree``, and the argument name of each tensor input in order (nested ones ``arg.key.0``)."""
     leaves = iter(trace.leaves)
     names: list[str] = []
@@ -24,13 +24,15 @@ def encode_inputs(trace: Trace, positional: list[str]) -> tuple[str, list[str]]:
         return _constant(path, value)
 
     args, kwargs = _children(trace.in_spec, "the arguments")
-    tree = {
+    tree: dict[str, Any] = {
         "args": [
             [name, _encode(spec, leaves, name, leaf)]
             for name, (_, spec) in zip(positional, _children(args[1], "args"), strict=True)
         ],
         "kwargs": [[key, _encode(spec, leaves, key, leaf)] for key, spec in _children(kwargs[1], "kwargs")],
     }
+    if optional:
+        tree["optional"] = optional
     return pytree.dumps(tree), names
 
 

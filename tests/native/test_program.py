@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,12 @@ def test_booleans_and_workspaces() -> None:
 
 
 def test_workspaces_are_aligned_reused_and_refused_when_absurd() -> None:
+    # A thread of its own: the cache is per thread, and this one's may be full of earlier tests' blocks.
+    with ThreadPoolExecutor(1) as fresh:
+        fresh.submit(_use_workspaces).result()
+
+
+def _use_workspaces() -> None:
     lib = library()
     sizes = [0, 1, 63, 64, 65, 4096, 1 << 20, 80 << 20]
     blocks = [lib.optima_alloc_workspace(1, 0, size, 2, 32) for size in sizes]

@@ -85,6 +85,22 @@ def test_a_value_that_is_an_argument_is_fixed() -> None:
     assert caught.value.problems[0].reason == "the model was traced with 3, not with 4"
 
 
+def test_a_value_other_than_the_default_cannot_be_left_out() -> None:
+    class Scaled(nn.Module):
+        def forward(self, x: Tensor, *, mask: Tensor | None = None, scale: float = 1.0) -> Tensor:
+            return x * scale if mask is None else x * mask * scale
+
+    x = torch.randn(2)
+    fixed = convert(Scaled(), x, mask=None, scale=0.5).graph["in_tree"]
+    with pytest.raises(ArgumentsError, match="scale.*0.5"):
+        pytree.flatten_inputs(fixed, (x,))
+    assert pytree.flatten_inputs(fixed, (x,), {"scale": 0.5}) == [x]
+    default = convert(Scaled(), x, mask=None, scale=1.0).graph["in_tree"]
+    assert pytree.flatten_inputs(default, (x,)) == [x]
+    with pytest.raises(ArgumentsError, match="traced with 1.0"):
+        pytree.flatten_inputs(default, (x,), {"scale": 0.5})
+
+
 def in_tree() -> str:
     text: str = convert(
         Nested(), torch.randn(2), {"left": [torch.randn(2), torch.randn(2)]}, scale=torch.randn(2)
