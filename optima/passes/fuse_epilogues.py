@@ -88,10 +88,14 @@ class _Grouping:
 
     def _may_grow(self, anchor: Op) -> bool:
         entry = self.entry(anchor)
-        if entry is None or len(anchor.outputs) != 1 or entry.has(Trait.OPAQUE):
+        if entry is None or len(anchor.outputs) != 1 or entry.has(Trait.OPAQUE) or self._touches_bfloat16(anchor):
             return False
         # A blocked form that only moves elements has a schedule that moves them and nothing else.
         return not entry.internal or self.has(anchor, Trait.CONTRACTION, Trait.REDUCTION)
+
+    def _touches_bfloat16(self, op: Op) -> bool:
+        """Whether the op stays alone: TVM's bfloat16 lowering mixes lanes in fused tiles, and LLVM refuses them."""
+        return any(self.graph.type_of(name).dtype == "bfloat16" for name in (*op.inputs, *op.outputs))
 
     def _with_next(self, group: list[Op], at: int) -> list[Op] | None:
         """The group with the ops up to where its one visible tensor is read no more, or None at its end."""
@@ -140,6 +144,7 @@ class _Grouping:
             and self.has(op, Trait.ELEMENTWISE)
             and not self.has(op, Trait.OPAQUE)
             and len(op.outputs) == 1
+            and not self._touches_bfloat16(op)
             and op.devices == anchor.devices
             and self.graph.type_of(op.outputs[0]).shape == self.graph.type_of(anchor.outputs[0]).shape
             and all(self._available(n, inside, at) or self._can_be_fed(n, op, within, at) for n in op.inputs)
@@ -182,6 +187,7 @@ class _Grouping:
         return (
             op.name not in self.anchor
             and len(op.outputs) == 1
+            and not self._touches_bfloat16(op)
             and op.outputs[0] not in self.final
             and all(c.name in inside for c in self.graph.consumers[op.outputs[0]])
             and op.devices == reader.devices
