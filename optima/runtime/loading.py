@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from devices import DeviceRef, MalformedDevice, Problem
 from optima.artifact.errors import COMPILE_AGAIN, ArtifactError
-from optima.artifact.manifest import SubgraphMeta
+from optima.artifact.manifest import ModelMeta, SubgraphMeta
 from optima.artifact.reader import LoadedArtifact
 from optima.backends import Load, loader_of
 from optima.backends.base import LoadEnv
@@ -17,6 +17,8 @@ from optima.runtime.borders import plan_borders
 from optima.runtime.errors import DeviceAbsent
 from optima.runtime.presence import available_devices, check_cpu, presence_of
 from optima.runtime.session import Loaded, LoadedSubgraph
+from torch2nx.errors import ArgumentsError
+from torch2nx.pytree import count_inputs, count_outputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,7 @@ def load_artifact(
     Raises UnknownBackend, DeviceAbsent or WrongCpu before any code is opened, each with all that it concerns;
     then ArtifactError, and what the backends' loaders raise.
     """
+    _check_structures(artifact.meta)
     choices = [_choose(part, extensions) for part in artifact.meta.subgraphs]
     absent = [c for c in choices if not c.present]
     if absent and not fallback:
@@ -57,6 +60,24 @@ def load_artifact(
         executable = choice.load(artifact.subgraph_view(index), choice.device, env)
         parts.append(LoadedSubgraph(choice.part, choice.device, executable, not choice.present))
     return Loaded(artifact.meta, tuple(parts), constants, plan)
+
+
+def _check_structures(meta: ModelMeta) -> None:
+    """Raise ArtifactError unless the arguments and the result hold as many tensors as the model has."""
+    problems = []
+    for key, count, text, tensors in (
+        ("in_tree", count_inputs, meta.in_tree, meta.inputs),
+        ("out_tree", count_outputs, meta.out_tree, meta.outputs),
+    ):
+        try:
+            number = count(text)
+        except (ArgumentsError, RecursionError) as error:
+            problems.append(Problem(key, str(error).partition("\n")[0]))
+        else:
+            if number != len(tensors):
+                problems.append(Problem(key, f"holds {number} tensors, and the model has {len(tensors)}"))
+    if problems:
+        raise ArtifactError("model.meta contradicts itself", problems=problems, hint=COMPILE_AGAIN)
 
 
 def _choose(part: SubgraphMeta, extensions: Mapping[str, Load]) -> _Choice:

@@ -64,11 +64,15 @@ def _cpu_problems(part: SubgraphMeta) -> Iterator[Problem]:
     if triple.partition("-")[0] not in names:
         yield Problem(part.name, f"was compiled for {triple}, and this is a {machine}")
         return
-    lacking = missing([str(feature) for feature in part.target.get("features", ())])
+    features = part.target.get("features")
+    if not isinstance(features, list | tuple) or not all(isinstance(f, str) for f in features):
+        yield Problem(part.name, "does not say which CPU features its code needs")
+        return
+    lacking = missing(features)
     if lacking:
         cpu = part.target.get("cpu", "another CPU")
         yield Problem(part.name, f"was compiled for {cpu}; this CPU lacks {', '.join(lacking)}")
 
 
 def _is_cpu(part: SubgraphMeta) -> bool:
-    return DeviceRef.parse(part.devices[0]).kind.family is Family.CPU
+    return any(DeviceRef.parse(device).kind.family is Family.CPU for device in part.devices)

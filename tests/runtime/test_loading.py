@@ -56,6 +56,29 @@ def test_missing_cpu_features_are_refused_before_any_code_is_opened(tmp_path: Pa
         rt.Context().load_model(path)
 
 
+def test_features_are_compared_where_the_cpu_is_the_second_choice(tmp_path: Path) -> None:
+    target = {"triple": folders.TRIPLE, "cpu": "future", "features": ["teleport"]}
+    path = folders.simple(tmp_path, SHAPE, target=target, devices=("HEXAGON:0", "X64:0"))
+    with pytest.raises(rt.WrongCpu, match="teleport"):
+        rt.Context().load_model(path)
+
+
+@pytest.mark.parametrize("features", [{}, {"features": 5}, {"features": [1]}])
+def test_code_that_does_not_say_what_it_needs_is_refused(features: dict[str, Any], tmp_path: Path) -> None:
+    path = folders.simple(tmp_path, SHAPE, target={"triple": folders.TRIPLE, **features})
+    with pytest.raises(rt.WrongCpu, match="does not say which CPU features"):
+        rt.Context().load_model(path)
+
+
+@pytest.mark.parametrize("tree", ['{"leaf":9}', '{"tuple":[{"leaf":0},{"leaf":1}]}', '{"list":[' * 3000, "x"])
+def test_a_result_structure_that_does_not_fit_the_outputs_is_refused(tree: str, tmp_path: Path) -> None:
+    part = folders.Part(("x",), (), buffers=[folders.buffer("x", SHAPE, "border")])
+    x = folders.tensor("x", SHAPE)
+    path = folders.write(tmp_path, [part], [x], [x], out_tree=tree)
+    with pytest.raises(rt.ArtifactError, match="out_tree"):
+        rt.Context().load_model(path)
+
+
 def test_code_for_another_architecture_is_refused(tmp_path: Path) -> None:
     target = {"triple": "sparc64-linux-gnu", "features": []}
     with pytest.raises(rt.WrongCpu, match="sparc64"):
