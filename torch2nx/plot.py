@@ -12,6 +12,8 @@ from devices.errors import Problem
 from torch2nx import schema
 from torch2nx.errors import PlotError
 
+#: ranks of nodes, one above the other, that a square picture shows well
+_RANKS_PER_SQUARE = 6
 _TENSOR_COLOUR: Final = "#d9d9d9"
 #: Paul Tol's "bright" and "muted" sets, which colour-blind readers can tell apart (personal.sron.nl/~pault)
 _DEVICE_COLOURS: Final = (
@@ -82,7 +84,10 @@ def _picture(graph: nx.DiGraph, devices: dict[str, str], figsizenum: int) -> Any
             "drawing needs pygraphviz, which is not installed", hint='pip install "optima[plot]"'
         ) from error
     colours = colours_of(list(devices.values()))
-    picture = pygraphviz.AGraph(directed=True, size=f"{figsizenum},{figsizenum}!", dpi="100", rankdir="TB")
+    # Inches: the width is figsizenum, and a deep graph may be as many times taller as it has ranks for, or its
+    # text could not be read.
+    height = figsizenum * max(1.0, nx.dag_longest_path_length(graph) / _RANKS_PER_SQUARE)
+    picture = pygraphviz.AGraph(directed=True, size=f"{figsizenum},{height:g}!", dpi="100", rankdir="TB")
     picture.node_attr.update(style="filled", fontname="sans-serif")
     for name, data in graph.nodes(data="data"):
         if data["kind"] == schema.OP:
