@@ -47,6 +47,7 @@ CLASSES = {
     "DeviceAbsent": "optima.runtime.errors",
     "WrongCpu": "optima.runtime.errors",
     "ExtensionError": "optima.runtime.errors",
+    "OptionError": "optima.arguments",
     "SampleError": "optima.samples",
     "VerifyError": "optima.verification",
     "JobError": "optima.cli",

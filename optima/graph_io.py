@@ -10,6 +10,7 @@ import networkx as nx
 
 from optima.graph import Graph, Op, Origin, Tensor, TensorType
 from torch2nx import gpickle, schema
+from torch2nx.errors import GraphError
 
 
 def load_graph(graph: str | os.PathLike[str] | nx.DiGraph, name: str = "model") -> Graph:
@@ -21,8 +22,13 @@ def load_graph(graph: str | os.PathLike[str] | nx.DiGraph, name: str = "model") 
     """
     if isinstance(graph, nx.DiGraph):
         schema.validate(graph)
-    else:
+    elif isinstance(graph, str | os.PathLike):
         graph = gpickle.read(graph)
+    else:
+        raise GraphError(
+            f"a {type(graph).__name__} is not a model graph",
+            hint="pass the path of a .gpickle, or the networkx.DiGraph that convert() gave",
+        )
     data: dict[str, dict[str, Any]] = dict(graph.nodes(data="data"))
     ops = [_op(node, data[node]) for node in _ordered_ops(graph)]
     tensors = {n: _tensor(n, d) for n, d in data.items() if d["kind"] != schema.OP}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from devices import DeviceEnum, DeviceRef, UserError
 from optima.allocation import allocate, read_map
+from optima.arguments import check_options
 from optima.artifact.writer import check_target, write_model
 from optima.backends.base import CompileOptions, Job
 from optima.graph import Graph
@@ -73,6 +74,14 @@ class Manager:
         Everything that can be refused is refused before the first compile, all problems in one error; the
         previous model folder is whole until the new one replaces it. Raises subclasses of OptimaError.
         """
+        check_options(
+            output_folder_dir=output_folder_dir,
+            device_alloc_per_kernel_json_dir=device_alloc_per_kernel_json_dir,
+            target_cpu=target_cpu,
+            workers=workers,
+            backends=backends,
+            dump_dir=dump_dir,
+        )
         report = Report()
         options = CompileOptions(target_cpu=target_cpu, workers=workers, dump_dir=_dump_folder(dump_dir))
         target = check_target(output_folder_dir, module_name, wait=wait_for_lock)
@@ -123,6 +132,9 @@ def check(
 
     Returns the split that ``optimize`` would compile; print it for the placement table.
     """
+    check_options(
+        device_alloc_per_kernel_json_dir=device_alloc_per_kernel_json_dir, target_cpu=target_cpu, backends=backends
+    )
     traced = load_graph(model_graph_or_gpickle)
     graph, _ = fold_constants(traced)
     router = Router(backends or {}, CompileOptions(target_cpu=target_cpu))

@@ -28,7 +28,7 @@ ROOMS = (
     ("optima.jobs",),
     ("optima.artifact",),
     ("optima.runtime",),
-    ("optima.report", "optima.samples", "optima.packaging", "optima.errors"),
+    ("optima.report", "optima.samples", "optima.arguments", "optima.packaging", "optima.errors"),
     ("optima.routing",),
     ("optima.manager", "optima.verification"),
     ("optima.cli",),

@@ -198,6 +198,13 @@ def test_samples(job: Job, samples: Any) -> None:
 
 def test_unknown_backends_and_targets(job: Job) -> None:
     job.refused("dump_dir", dump_dir=job.gpickle / "dumps")
+    faults = str(job.refused("4 arguments", workers=-1, target_cpu=3, backends={"Q": "llvm"}, dump_dir=7))
+    for name in ("workers", "target_cpu", "'Q'", "dump_dir"):
+        assert name in faults
+    job.refused("workers", workers="2")
+    job.refused("DiGraph|gpickle|graph", model_graph_or_gpickle=None)
+    with pytest.raises(optima.OptimaError, match="tf_flip"):
+        Torch2GraphConverter(tf_flip=5)  # type: ignore[arg-type]
     assert "llvm" in job.refused("lvm", backends={"X64": "lvm"}).hint
     job.refused("pentium9000", target_cpu="pentium9000")
 
@@ -222,3 +229,12 @@ def test_inputs_to_run(job: Job) -> None:
     misaligned = raw.view("float32").reshape(x.shape)
     misaligned[...] = x
     assert np.array_equal(model(misaligned, y), expected)
+
+
+def test_a_missing_compiler_is_told_before_any_kernel(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPTIMA_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("CC", "no-such-compiler")
+    error = job.refused("no-such-compiler")
+    assert isinstance(error, optima.LinkError) and "CC" in error.hint

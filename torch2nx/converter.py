@@ -30,6 +30,11 @@ class Torch2GraphConverter:
     """
 
     def __init__(self, tf_flip: bool | Sequence[str] = False, torch_flip: bool = False) -> None:
+        named = isinstance(tf_flip, str | list | tuple) and all(isinstance(name, str) for name in tf_flip)
+        if not (isinstance(tf_flip, bool) or named):
+            raise ConvertError(
+                f"tf_flip is {tf_flip!r:.40}", hint="give True, False, or a list of argument names"
+            )
         self.tf_flip = tf_flip
         self.torch_flip = torch_flip
         self._module: torch.nn.Module | None = None

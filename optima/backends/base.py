@@ -43,8 +43,9 @@ class Job:
 
     ``key`` (hex sha256) covers all that the bytes depend on: jobs with equal keys are run once, and their
     results are cached under it. ``function`` is ``"package.module:name"``, imported where the job runs.
-    ``label`` is what the progress bar and errors call it, ``ops`` the op names that it implements, ``where``
-    and ``code`` the user's Python line of the first of them.
+    ``preflight`` is another, or "": called once in this process before any job that names it runs, it raises
+    what the user has to install. ``label`` is what the progress bar and errors call it, ``ops`` the op names that
+    it implements, ``where`` and ``code`` the user's Python line of the first of them.
     """
 
     key: str
@@ -54,6 +55,7 @@ class Job:
     ops: tuple[str, ...] = ()
     where: str = ""
     code: str = ""
+    preflight: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
 import selectors
 import threading
@@ -42,7 +43,8 @@ def run_jobs(
 
     ``workers``: processes at most; 0 for one per core that this process may use. ``progress``: a progress bar
     on standard error; None shows it on a terminal only. Raises KernelCompileError when jobs failed, after all
-    others were finished and stored; WorkerStartError when no process can be started.
+    others were finished and stored; WorkerStartError when no process can be started, and
+    what a ``preflight`` raises before any job has run.
     """
     distinct = _distinct(jobs)
     began = time.perf_counter()
@@ -51,6 +53,9 @@ def run_jobs(
     seconds = {"lookup": time.perf_counter() - began, "compile": 0.0, "store": 0.0}
     cached, used = len(results), 0
     if missing:
+        for name in dict.fromkeys(job.preflight for job in missing if job.preflight):
+            module, _, function = name.partition(":")
+            getattr(importlib.import_module(module), function)()
         began = time.perf_counter()
         used = min(len(missing), workers if workers > 0 else cores())
         with progress_bar(len(missing), progress) as advance:

@@ -54,7 +54,7 @@ def object_code(group: Graph, target: CpuTarget, name: str) -> bytes:
 
 def link(code: bytes) -> bytes:
     """A shared library of one object. Raises LinkError with the command and what the linker said."""
-    compiler = _compiler()
+    compiler = find_compiler()
     with tempfile.TemporaryDirectory(prefix="optima-") as folder:
         (Path(folder) / "kernel.o").write_bytes(code)
         # Relative names in a fresh folder: no path can reach the output.
@@ -76,7 +76,8 @@ def _repeat(command: list[str]) -> str:
     return f"the command was: {' '.join(command)}"
 
 
-def _compiler() -> str:
+def find_compiler() -> str:
+    """The path of the C compiler that links kernels: ``CC``, else cc, gcc or clang. Raises LinkError."""
     named = os.environ.get("CC", "")
     for candidate in (named,) if named else ("cc", "gcc", "clang"):
         found = shutil.which(candidate)

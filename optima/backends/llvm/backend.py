@@ -149,6 +149,7 @@ def _job(key: str, name: str, payload: Mapping[str, Any], ops: Sequence[Op]) -> 
         ops=tuple(op.name for op in ops),
         where=str(origin) if origin else "",
         code=origin.code if origin else "",
+        preflight="optima.kernels.build:find_compiler",
     )
 
 

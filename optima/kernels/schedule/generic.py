@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from optima.kernels.schedule.expressions import mentions
 from optima.kernels.schedule.inline import inline_cheap
-from optima.kernels.schedule.lanes import fold_by_lanes, vectorize_partials
+from optima.kernels.schedule.lanes import fold_by_lanes, unroll_tile, vectorize_partials
 from optima.kernels.schedule.structure import (
     NotApplicable,
     at_own_element,
@@ -84,12 +84,11 @@ def reduction_stage(sch: Any, block: Any, target: CpuTarget) -> None:
         vectors = max(d for d in divisors(inner // target.lanes) if d <= _UNROLLED_VECTORS)
         outer, unrolled, vector = sch.split(spatial[-1], [None, vectors, target.lanes])
         sch.reorder(*spatial[:-1], outer, *reduction, unrolled, vector)
-        fuse_parallel(sch, [*spatial[:-1], outer], work)
-        init = sch.decompose_reduction(block, reduction[0])
-        for part in (block, init):
-            last = sch.get_loops(part)
-            sch.vectorize(last[-1])
-            sch.unroll(last[-2])
+        at = fuse_parallel(sch, [*spatial[:-1], outer], work)
+        # Before the start is split off: then the update alone is no reduction to TVM.
+        sch.vectorize(vector)
+        sch.unroll(unrolled)
+        unroll_tile(sch, sch.decompose_reduction(block, reduction[0]), at)
         return
     if reduction_is_contiguous(sch, block):
         parts = fold_by_lanes(sch, block, target)

@@ -146,7 +146,9 @@ def at_own_element(region: Any, axes: list[Any]) -> bool:
     if len(region.region) != len(axes):
         return False
     for part, axis in zip(region.region, axes, strict=True):
-        unit = hasattr(part.min, "value") and int(part.min) == 0 and int(part.extent) == 1
+        # A cast has a value, too: an index that was read from a tensor.
+        known = all(type(n).__name__ == "IntImm" for n in (part.min, part.extent))
+        unit = known and int(part.min) == 0 and int(part.extent) == 1
         if not (unit or part.min.same_as(axis)):
             return False
     return True

@@ -1,0 +1,70 @@
+"""The plain arguments of ``optimize``: wrong types and values, all of them in one error."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from devices import DeviceEnum, Problem, UserError
+
+
+class OptionError(UserError):
+    """Arguments of ``optimize`` or ``check`` of the wrong type or value. All of them are listed.
+
+    Example: ``optimize(..., workers=-1)``. Fix: ``workers=0``, which takes one process per core.
+    """
+
+
+def check_options(**given: Any) -> None:
+    """Check what the caller passed, by argument name. Raises OptionError."""
+    problems = [problem for name, value in given.items() for problem in _CHECKS[name](name, value)]
+    if problems:
+        count = "one argument" if len(problems) == 1 else f"{len(problems)} arguments"
+        raise OptionError(
+            f"{count} cannot be used", problems=problems, hint="see the documentation of Manager.optimize"
+        )
+
+
+def _text(name: str, value: Any) -> Iterator[Problem]:
+    if not isinstance(value, str):
+        yield Problem(name, f"is a {type(value).__name__}; give text")
+
+
+def _path(name: str, value: Any) -> Iterator[Problem]:
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+        yield Problem(name, f"is {value!r:.40}; give a path")
+
+
+def _optional_path(name: str, value: Any) -> Iterator[Problem]:
+    if value is not None:
+        yield from _path(name, value)
+
+
+def _workers(name: str, value: Any) -> Iterator[Problem]:
+    if type(value) is not int or value < 0:
+        yield Problem(name, f"is {value!r:.40}; give a count of processes, 0 for one per core")
+
+
+def _backends(name: str, value: Any) -> Iterator[Problem]:
+    if value is None:
+        return
+    if not isinstance(value, Mapping):
+        yield Problem(name, f"is a {type(value).__name__}; give a dict such as {{'X64': 'reference'}}")
+        return
+    kinds = [kind.value for kind in DeviceEnum]
+    for kind, backend in value.items():
+        if kind not in kinds:
+            yield Problem(name, f"{kind!r:.40} is no kind of device; the kinds are {', '.join(kinds)}")
+        if not isinstance(backend, str):
+            yield Problem(name, f"the backend of {kind!r:.40} is a {type(backend).__name__}; give its name")
+
+
+_CHECKS = {
+    "output_folder_dir": _path,
+    "device_alloc_per_kernel_json_dir": _path,
+    "target_cpu": _text,
+    "workers": _workers,
+    "backends": _backends,
+    "dump_dir": _optional_path,
+}
