@@ -157,6 +157,7 @@ def test_paths_that_are_not_there(job: Job, tmp_path: Path) -> None:
     job.refused("nowhere", model_graph_or_gpickle=tmp_path / "nowhere.gpickle")
     job.refused("nowhere", device_alloc_per_kernel_json_dir=tmp_path / "nowhere.json")
     job.refused(".", model_graph_or_gpickle=tmp_path)
+    job.refused("JSON", model_graph_or_gpickle=job.map)
     job.refused(".", device_alloc_per_kernel_json_dir=tmp_path)
 
 

@@ -77,6 +77,10 @@ def read(path: str | os.PathLike[str]) -> nx.DiGraph:
             f"cannot read {source.name}: {error.strerror or error}",
             hint="pass the path that export_to_gpickle wrote",
         ) from error
+    if data.lstrip()[:1] in (b"{", b"["):
+        raise GraphError(
+            f"{source.name} is JSON text, not a graph", hint="this looks like the map: pass the .gpickle here"
+        )
     return loads(data, name=source.name)
 
 

@@ -1,8 +1,9 @@
 """``weights.safetensors``: one store for the constants of all kernel backends, keyed by content.
 
-The format is safetensors': 8 bytes of little-endian header length, a JSON header, the data without holes. Optima adds that every entry starts at a multiple of 64 bytes of the
-*file*: the header is padded with spaces and the gaps are entries of their own (``pad.<n>``, U8). Who maps
-the file can then hand each entry to a kernel that loads whole AVX-512 registers.
+The format is safetensors': 8 bytes of little-endian header length, a JSON header, the data without holes. Optima
+adds that every entry starts at a multiple of 64 bytes of the *file*: the header is padded with spaces and the gaps
+are entries of their own (``pad.<n>``, U8). Who maps the file can then hand each entry to a kernel that loads whole
+AVX-512 registers.
 """
 
 from __future__ import annotations
