@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from optima.graph import Graph
 from optima.kernels import schedule as schedules
+from optima.kernels.lower import lower
 from optima.kernels.schedule.structure import NotApplicable
 from tests.kernels.harness import TARGETS, chain, check, one_op, random_inputs, run_kernel, target_named
 
@@ -71,11 +73,28 @@ def test_layer_norm(length: int, caplog: Any) -> None:
     ],
     ids=str,
 )
-def test_dense_convolution(
-    x: tuple[int, ...], weight: tuple[int, ...], attrs: dict[str, Any], caplog: Any
-) -> None:
+def test_dense_convolution(x: tuple[int, ...], weight: tuple[int, ...], attrs: dict[str, Any], caplog: Any) -> None:
     shapes = {"input": x, "weight": weight, "bias": (weight[0],)}
     check(one_op("conv2d", shapes, attrs), target_named(""), caplog)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize(
+    ("shape", "dim"), [((1, 16), 0), ((2, 32), 0), ((1, 17, 16, 16), 1), ((9, 40, 128), 1)], ids=str
+)
+def test_fold_of_an_outer_axis(shape: tuple[int, ...], dim: int, name: str, caplog: Any) -> None:
+    """One vector per row leaves loops of one iteration, and an axis of size 1 is folded, too."""
+    check(one_op("softmax", {"self": shape}, {"dim": dim}), target_named(name), caplog)
+    check(one_op("amax", {"self": shape}, {"dim": (dim,)}), target_named(name), caplog)
+
+
+def test_an_index_read_from_a_tensor_does_not_stop_the_generic_schedule(caplog: Any) -> None:
+    group = Graph.parse("""
+graph g(%x: f32[2,24,1], %i: i64[2]) -> (%y)
+  %y = index_select_0: index_select(%x, %i) {dim=0} : f32[2,24,1]
+""")
+    lower(group, target_named(""))
+    assert not caplog.records, caplog.text
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (5,), (64,), (33, 3), (16, 1024), (2, 3, 5, 7)], ids=str)
