@@ -88,6 +88,11 @@ def test_fold_of_an_outer_axis(shape: tuple[int, ...], dim: int, name: str, capl
     check(one_op("amax", {"self": shape}, {"dim": (dim,)}), target_named(name), caplog)
 
 
+@pytest.mark.parametrize("shape", [(1, 32, 1, 32), (1, 4, 1, 64), (2, 3, 5, 32), (3, 2, 64, 1)], ids=str)
+def test_fold_of_two_axes_one_of_size_1(shape: tuple[int, ...], caplog: Any) -> None:
+    check(one_op("mean", {"self": shape}, {"dim": (2, 3), "keepdim": True}), target_named(""), caplog)
+
+
 def test_an_index_read_from_a_tensor_does_not_stop_the_generic_schedule(caplog: Any) -> None:
     group = Graph.parse("""
 graph g(%x: f32[2,24,1], %i: i64[2]) -> (%y)

@@ -32,8 +32,9 @@ def vectorize_partials(sch: Any, partials: Any, below: Any) -> list[Any]:
     lane, *rest = loops_below(sch, partials, below)
     sch.reorder(*rest, lane)
     sch.vectorize(lane)  # before the start is split off: then the update alone is no reduction to TVM
-    folds = [loop for loop in rest if extent(sch, loop) > 1]
-    starts = [sch.decompose_reduction(partials, folds[0])] if folds else []
+    # In front of all loops, since one of a single iteration may be a fold, too.
+    folds = any(extent(sch, loop) > 1 for loop in rest)
+    starts = [sch.decompose_reduction(partials, rest[0])] if folds else []
     for start in starts:
         loop = sch.get_loops(start)[-1]
         if int(sch.get(loop).kind) == 0:
