@@ -73,8 +73,8 @@ class CpuTarget:
 
         A virtual machine masks features that its CPU model has by name, so the name alone would let LLVM emit
         instructions that trap. ``-prefer-256-bit``: LLVM would otherwise split every 512-bit vector in two.
-        LLVM's own loop vectoriser is off: LLVM 22 was seen to miscompile a predicated gather for AVX-512, and
-        schedules vectorise what pays.
+        LLVM's own loop vectoriser is off: schedules vectorise what pays, and it turned predicated loads into
+        gathers; one such loop gave wrong values once, which could not be reproduced since.
         """
         import tvm
 

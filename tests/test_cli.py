@@ -1,0 +1,70 @@
+"""The ``optima`` command: every config parses, each command does what it says, a refusal is text and status 1."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import optima
+from examples.models import MODELS
+from optima.cli import CompileJob
+from optima.graph import Graph
+from torch2nx.converter import Torch2GraphConverter
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda p: p.name)
+def test_every_config_parses(path: Path) -> None:
+    job = CompileJob.read(path)
+    assert job.name and job.devices
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    module, samples = MODELS["sample"]()
+    tracer = Torch2GraphConverter()
+    graph = tracer.convert(model=module, fake_torch_data=list(samples), gpu=False)
+    tracer.export_to_gpickle(folder / "sample.gpickle", graph)
+    (folder / "job.toml").write_text(
+        'name = "Sample"\ndevices = ["X64"]\ngraph = "sample.gpickle"\nmap = "map.json"\noutput = "out"\n'
+    )
+    return folder
+
+
+def optima_command(*arguments: str, status: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "optima.cli", *arguments],
+        capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout if status == 0 else done.stderr
+
+
+def test_from_template_to_folder(folder: Path) -> None:
+    optima_command("template", str(folder / "sample.gpickle"), "X64:0", str(folder / "map.json"))
+    assert json.loads((folder / "map.json").read_text()) == {"conv2d_2": "X64:0", "add_5": "X64:0"}
+    assert "subgraph_0  X64:0  2 ops" in optima_command("check", str(folder / "job.toml"))
+    assert "subgraph_0" in optima_command("compile", str(folder / "job.toml"))
+    shown = optima_command("inspect", str(folder / "out" / "Sample"))
+    assert "input  x  float32[1, 3, 32, 32]" in shown and "llvm" in shown
+    graph = Graph.parse(optima_command("dump", str(folder / "sample.gpickle")))
+    assert [op.name for op in graph.ops] == ["conv2d_2", "add_5"]
+    assert "| `conv2d` |" in optima_command("support")
+
+
+def test_a_refusal_is_text_and_status_1(folder: Path) -> None:
+    (folder / "bad.toml").write_text('name = "Sample"\ndevices = "X64"\ngraph = "g"\nsurprise = 1\n')
+    said = optima_command("compile", str(folder / "bad.toml"), status=1)
+    assert said.startswith("JobError") and "Traceback" not in said
+    for fault in ("devices", "map", "surprise"):
+        assert fault in said
+    assert "nowhere" in optima_command("inspect", str(folder / "nowhere"), status=1)
+    with pytest.raises(optima.JobError):
+        CompileJob.read(folder / "absent.toml")
