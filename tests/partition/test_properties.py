@@ -13,7 +13,7 @@ from optima.partition import Split, assign, partition
 from tests.partition.mapped import DEVICES, has_cycle, mapped_graphs, part_numbers, quotient, shuffled
 
 many = settings(
-    max_examples=900, deadline=None, database=None, derandomize=False,
+    max_examples=2000, deadline=None, database=None, derandomize=False,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
 
