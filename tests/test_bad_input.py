@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from optima.manager import Manager
 from torch2nx.converter import Torch2GraphConverter
 
 X64 = DeviceEnum.DEVICE_KIND_X64
+#: what a pickle that is executed would leave behind
+MARKER = Path(tempfile.gettempdir()) / f"optima_was_here_{os.getpid()}"
 
 
 class Job:
@@ -107,7 +110,7 @@ class Evil:
     """A pickle that would run a command."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return os.system, ("touch /tmp/optima_was_here",)
+        return os.system, (f"touch {MARKER}",)
 
 
 def truncated(good: bytes) -> bytes:
@@ -150,7 +153,7 @@ def test_gpickles(job: Job, tmp_path: Path, spoil: Callable[[bytes], bytes]) -> 
     path = tmp_path / "bad.gpickle"
     path.write_bytes(spoil(job.gpickle.read_bytes()))
     job.refused(".", model_graph_or_gpickle=path)
-    assert not Path("/tmp/optima_was_here").exists()
+    assert not MARKER.exists()
 
 
 def test_paths_that_are_not_there(job: Job, tmp_path: Path) -> None:
