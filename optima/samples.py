@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from devices import Problem, UserError
 from optima.graph import Graph
+from torch2nx.errors import ArgumentsError
+from torch2nx.pytree import flatten_inputs
 
 
 class SampleError(UserError):
@@ -31,29 +33,32 @@ def check_samples(graph: Graph, samples: Sequence[tuple[Any, ...]] | None, need_
         raise SampleError(
             f"{len(problems)} of the sample inputs do not fit the model",
             problems=problems,
-            hint="each sample is a tuple of what module(*sample) takes",
+            hint="each sample is a tuple of what module(*sample) takes, or a dict of its keyword arguments",
         )
 
 
 def _misfits(graph: Graph, index: int, sample: object) -> list[Problem]:
     where = f"sample_inputs[{index}]"
-    if not isinstance(sample, list | tuple):
+    if not isinstance(sample, list | tuple | Mapping):
         return [Problem(where, f"is a {type(sample).__name__}, not a tuple of tensors")]
-    if len(sample) != len(graph.inputs):
-        return [Problem(where, f"has {len(sample)} tensors, the model takes {len(graph.inputs)}")]
+    try:
+        leaves = (
+            flatten_inputs(graph.in_tree, (), sample)
+            if isinstance(sample, Mapping)
+            else flatten_inputs(graph.in_tree, sample)
+        )
+    except ArgumentsError as error:
+        rows = error.problems or (Problem("", error.message),)
+        return [Problem(f"{where} {row.subject}".rstrip(), row.reason) for row in rows]
     problems = []
-    for position, (value, name) in enumerate(zip(sample, graph.inputs, strict=True)):
+    for value, name in zip(leaves, graph.inputs, strict=True):
         tensor = graph.tensors[name]
         shape = tuple(getattr(value, "shape", ()))
         dtype = str(getattr(value, "dtype", type(value).__name__)).removeprefix("torch.")
         if shape != tensor.shape or dtype != tensor.dtype:
-            problems.append(
-                Problem(
-                    f"{where}[{position}]",
-                    f"is {dtype}{list(shape)}, input {tensor.argument or name!r} is "
-                    f"{tensor.dtype}{list(tensor.shape)}",
-                )
-            )
+            expected = f"{tensor.dtype}{list(tensor.shape)}"
+            found = f"{dtype}{list(shape)}"
+            problems.append(Problem(f"{where} {tensor.argument or name}", f"is {found}, not {expected}"))
     return problems
 
 

@@ -200,6 +200,13 @@ def test_samples(job: Job, samples: Any) -> None:
     job.refused("sample", sample_inputs=samples)
 
 
+def test_samples_that_fit(job: Job) -> None:
+    x, y = job.samples
+    job.compile(sample_inputs=[(x, y), {"x": x, "y": y}])
+    assert job.snapshot().keys() == job.before.keys()
+    job.before = job.snapshot()  # report.json holds times
+
+
 def test_unknown_backends_and_targets(job: Job) -> None:
     job.refused("dump_dir", dump_dir=job.gpickle / "dumps")
     faults = str(job.refused("4 arguments", workers=-1, target_cpu=3, backends={"Q": "llvm"}, dump_dir=7))
