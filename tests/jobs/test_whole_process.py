@@ -56,7 +56,7 @@ def test_a_script_without_a_main_guard_runs_once(tmp_path: Path, how: str) -> No
 
 
 def test_a_module_beside_the_script_is_found(tmp_path: Path) -> None:
-    """Relative entries of sys.path mean the caller's working folder, and /tmp is not on a worker's path."""
+    """Relative entries of sys.path mean the caller's working folder, and that folder is not on a worker's path."""
     (tmp_path / "my_kernels.py").write_text("def f(x):\n    return x + x\n")
     code = (
         "from optima.backends.base import Job\nfrom optima.jobs import run_jobs\n"
