@@ -1,0 +1,125 @@
+"""One sample through the whole pipeline: exported, converted, compiled for X64, run, compared with eager."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.utils import _pytree
+
+import optima.runtime as rt
+from conformance.samples import Sample
+from devices import DeviceEnum, UserError
+from optima.manager import Manager
+from optima.ops.reference import to_numpy, to_torch
+from torch2nx.converter import Torch2GraphConverter
+
+#: a sample was equal; refused with a typed error; wrong; crashed; or PyTorch itself does not run it
+EQUAL, REFUSED, WRONG, CRASHED, NOT_RUN = "equal", "refused", "wrong", "crashed", "not run"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one sample. ``reason`` is "" for an equal one."""
+
+    status: str
+    reason: str = ""
+
+
+def check(sample: Sample) -> Outcome:
+    """Compile and compare one sample. Never raises for what the sample does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            expected = _eager(sample)
+        except Exception as error:  # noqa: BLE001 - PyTorch refuses some of its own samples in eval mode
+            return Outcome(NOT_RUN, _line(error))
+        try:
+            actual = _compiled(sample)
+        except UserError as error:
+            return Outcome(REFUSED, _reason(error))
+        except Exception as error:  # noqa: BLE001 - any other exception is a fault of ours
+            return Outcome(CRASHED, _line(error))
+        return _compared(sample, expected, actual)
+
+
+def _eager(sample: Sample, dtype: torch.dtype | None = None) -> list[torch.Tensor]:
+    args = [a.clone() for a in sample.args]
+    module = sample.module
+    with torch.no_grad():
+        if dtype is not None:
+            import copy
+
+            module = copy.deepcopy(module).to(dtype)
+            args = [a.to(dtype) if a.is_floating_point() else a for a in args]
+        result = module(*args)
+    return [leaf.clone() for leaf in _pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+
+
+def _compiled(sample: Sample) -> list[torch.Tensor]:
+    converter = Torch2GraphConverter()
+    graph = converter.convert(model=sample.module, fake_torch_data=[a.clone() for a in sample.args])
+    with tempfile.TemporaryDirectory() as folder:
+        stored, table = Path(folder, "sample.gpickle"), Path(folder, "map.json")
+        converter.export_to_gpickle(stored, graph)
+        converter.get_onedevice_allocator(table, "X64", stored)
+        made = Manager().optimize(
+            "sample", [DeviceEnum.DEVICE_KIND_X64], stored, folder, table, workers=1, progress=False
+        )
+        model = rt.Context(threads=1).load_model(made.path)
+        request = model.create_request()
+        request.set_inputs([to_numpy(a) for a in sample.args])
+        request.infer()
+        request.wait()
+        dtypes = [output.dtype for output in model.meta.outputs]
+        return [to_torch(a, d) for a, d in zip(request.get_outputs(), dtypes, strict=True)]
+
+
+def _compared(sample: Sample, expected: list[torch.Tensor], actual: list[torch.Tensor]) -> Outcome:
+    if len(expected) != len(actual):
+        return Outcome(WRONG, f"{len(actual)} outputs for {len(expected)}")
+    for index, (want, got) in enumerate(zip(expected, actual, strict=True)):
+        tolerance: dict[str, float] = {}
+        if sample.tolerances is not None and want.is_floating_point():
+            tolerance = dict(zip(("rtol", "atol"), sample.tolerances, strict=True))
+        try:
+            torch.testing.assert_close(got, want, equal_nan=True, check_stride=False, **tolerance)
+        except AssertionError as error:
+            if not _as_accurate(sample, index, want, got):
+                return Outcome(WRONG, f"output {index}: {_line(error)}")
+    return Outcome(EQUAL)
+
+
+def _as_accurate(sample: Sample, index: int, want: torch.Tensor, got: torch.Tensor) -> bool:
+    """Whether the answer is as near the float64 result as eager's own is, where the problem is ill conditioned."""
+    if not want.is_floating_point() or want.shape != got.shape or want.dtype != got.dtype or not want.numel():
+        return False
+    try:
+        exact = _eager(sample, torch.float64)[index]
+    except Exception:  # noqa: BLE001 - not every operator has a float64 form
+        return False
+    if exact.dtype != torch.float64:
+        return False
+    finite = exact.isfinite()
+    same_elsewhere = torch.equal(want[~finite].nan_to_num(), got[~finite].nan_to_num())
+    if not same_elsewhere or not bool(got[finite].isfinite().all()) or not bool(finite.any()):
+        return False
+    theirs = (want.double() - exact)[finite].abs().max().item()
+    ours = (got.double() - exact)[finite].abs().max().item()
+    return bool(ours <= 2 * theirs)
+
+
+def _line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
+
+
+def _reason(error: UserError) -> str:
+    """The problems of a typed error, without the places of this run."""
+    problems = getattr(error, "problems", ())
+    reasons = dict.fromkeys(f"{p.subject}: {p.reason}" for p in problems) if problems else {str(error.args[0]): 0}
+    text = "; ".join(" ".join(r.split()) for r in reasons)
+    return f"{type(error).__name__}: {text}"[:300]
+

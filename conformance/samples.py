@@ -1,0 +1,139 @@
+"""Samples of PyTorch's own tests as modules: ``op_db`` (OpInfo) and ``module_db`` (ModuleInfo).
+
+Source: ``torch.testing._internal.common_methods_invocations`` and ``common_modules`` of the pinned torch.
+"""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils import _pytree
+
+#: the dtypes that the claims table speaks of, in its order
+DTYPES = ("float32", "int64", "int32", "bool", "float16", "bfloat16")
+
+_SEED = 20_210
+
+
+class Call(torch.nn.Module):
+    """``function(*args, **kwargs)`` as a module that takes the tensors among the arguments, wherever they stand."""
+
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        super().__init__()
+        self._function = function
+        leaves, self._spec = _pytree.tree_flatten((args, kwargs))
+        self._leaves = [None if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
+        self._slots = [i for i, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)]
+        self.tensors = [leaves[i].detach() for i in self._slots]
+
+    def forward(self, *tensors: torch.Tensor) -> Any:
+        """What the function returns on these tensors."""
+        leaves = list(self._leaves)
+        for slot, tensor in zip(self._slots, tensors, strict=True):
+            leaves[slot] = tensor
+        args, kwargs = _pytree.tree_unflatten(leaves, self._spec)
+        return self._function(*args, **kwargs)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One call: a module in eval mode and its positional tensors, and the tolerances torch's tests use for it."""
+
+    index: int
+    module: torch.nn.Module
+    args: tuple[Any, ...]
+    tolerances: tuple[float, float] | None  # (rtol, atol)
+
+
+@cache
+def _table() -> dict[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from torch.testing._internal.common_methods_invocations import op_db
+        from torch.testing._internal.common_modules import module_db
+    table: dict[str, Any] = {}
+    for op in op_db:
+        table.setdefault(op.full_name, op)
+    for info in module_db:
+        table.setdefault(_module_name(info), info)
+    return table
+
+
+def _module_name(info: Any) -> str:
+    path = f"{info.module_cls.__module__}.{info.module_cls.__name__}"
+    return "nn." + path.rpartition("modules.")[2].rpartition(".")[2]
+
+
+def names() -> list[str]:
+    """Every entry: operators as OpInfo names them (``nn.functional.conv2d``), modules as ``nn.Conv2d``."""
+    return list(_table())
+
+
+def is_module(name: str) -> bool:
+    """Whether the entry is a module of ``module_db``."""
+    return not hasattr(_table()[name], "sample_inputs")
+
+
+def takes(name: str, dtype: str) -> bool:
+    """Whether PyTorch itself tests this entry with the dtype on the CPU."""
+    info = _table()[name]
+    kind = getattr(torch, dtype)
+    if is_module(name):
+        return bool(kind in info.dtypes)
+    return bool(kind in info.supported_dtypes("cpu"))
+
+
+def samples(name: str, dtype: str) -> Iterator[Sample]:
+    """The samples of an entry, always the same ones in the same order."""
+    torch.manual_seed(_SEED)
+    random.seed(_SEED)
+    np.random.seed(_SEED)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = _module_samples(name, dtype) if is_module(name) else _op_samples(name, dtype)
+        yield from found
+
+
+def _op_samples(name: str, dtype: str) -> Iterator[Sample]:
+    info = _table()[name]
+    kind = getattr(torch, dtype)
+    tolerances = _tolerances(info.decorators, kind)
+    for index, sample in enumerate(info.sample_inputs("cpu", kind, requires_grad=False)):
+        call = Call(info.op, (sample.input, *sample.args), dict(sample.kwargs))
+        yield Sample(index, call.eval(), tuple(call.tensors), tolerances)
+
+
+def _module_samples(name: str, dtype: str) -> Iterator[Sample]:
+    info = _table()[name]
+    kind = getattr(torch, dtype)
+    tolerances = _tolerances(info.decorators, kind)
+    inputs = info.module_inputs_func(info, device="cpu", dtype=kind, requires_grad=False, training=False)
+    for index, made in enumerate(inputs):
+        constructor, forward = made.constructor_input, made.forward_input
+        if forward is None:
+            continue
+        module = info.module_cls(*constructor.args, **constructor.kwargs).to(kind).eval()
+        call = Call(module, tuple(forward.args), dict(forward.kwargs))
+        call.module = module
+        yield Sample(index, call.eval(), tuple(call.tensors), tolerances)
+
+
+def _tolerances(decorators: Any, dtype: torch.dtype) -> tuple[float, float] | None:
+    """The widest (rtol, atol) that torch's own tests state for this dtype on a CPU."""
+    from torch.testing._internal.common_device_type import toleranceOverride
+
+    stated: list[tuple[float, float]] = []
+    for decorator in decorators or ():
+        if getattr(decorator, "device_type", None) not in (None, "cpu"):
+            continue
+        for inner in getattr(decorator, "decorators", (decorator,)):
+            if isinstance(inner, toleranceOverride) and dtype in inner.d:
+                stated.append((inner.d[dtype].rtol, inner.d[dtype].atol))
+    return (max(r for r, _ in stated), max(a for _, a in stated)) if stated else None
