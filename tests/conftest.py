@@ -1,4 +1,4 @@
-"""``pytest tests/passes --update-golden`` writes what the passes give now into the golden files."""
+"""``pytest --update-golden tests/passes`` (or another room) writes what is made now into that room's golden files."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def update_golden(request: pytest.FixtureRequest) -> bool:
     """Whether golden files are to be rewritten instead of compared."""
-    return bool(request.config.getoption("--update-golden", default=False))
+    return bool(request.config.getoption("--update-golden"))
