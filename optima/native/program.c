@@ -72,7 +72,7 @@ static bool measure(const optima_tensor_spec *tensors, int32_t num_tensors, cons
     return true;
 }
 
-/* Compact row-major strides in elements. An axis of extent 0 or 1 counts as 1 for those before it. */
+/* Compact row-major strides in elements, as kernels check them: an axis of extent 0 makes those before it 0. */
 static void describe(optima_dltensor *out, const optima_tensor_spec *in, int64_t *extents) {
     memset(out, 0, sizeof *out);
     out->data = in->data;
@@ -87,7 +87,7 @@ static void describe(optima_dltensor *out, const optima_tensor_spec *in, int64_t
     for (int32_t d = in->ndim - 1; d >= 0; d--) {
         extents[d] = in->shape[d];
         out->strides[d] = stride;
-        if (in->shape[d] > 1) stride *= in->shape[d];
+        stride *= in->shape[d];
     }
 }
 

@@ -70,3 +70,14 @@ def invert() -> bytes:
         return [a, te.compute((16,), lambda i: tirx.Not(a[i]), name="b")]
 
     return _compile("invert", build, parallel=False)
+
+
+@cache
+def fill_beside_nothing(rows: int = 3, name: str = "fill") -> bytes:
+    """``b = 1`` of shape [rows, 2], beside an argument of shape [rows, 0] that is never read."""
+
+    def build(te: Any) -> list[Any]:
+        a = te.placeholder((rows, 0), name="a")
+        return [a, te.compute((rows, 2), lambda i, j: te.const(1, "float32"), name="b")]
+
+    return _compile(name, build, parallel=False)

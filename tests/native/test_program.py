@@ -59,6 +59,13 @@ def test_each_call_is_timed(add: Kernel) -> None:
         program.run(elapsed_ns=np.zeros(3, np.int32))
 
 
+def test_an_operand_without_elements_has_the_strides_that_kernels_check() -> None:
+    kernel = Kernel.open(kernels.fill_beside_nothing(), "__tvm_ffi_fill")
+    out = operand(0, (3, 2))
+    Program([operand(0, (3, 0)), out], [Call(kernel, (0, 1))]).run()
+    assert (out.array == 1).all()
+
+
 def test_a_kernels_own_message_and_the_call_come_out(add: Kernel) -> None:
     good, flat = operand(1), operand(1, (64000,))
     program = Program([good, flat], [Call(add, (0, 0, 0)), Call(add, (0, 1, 0))])
