@@ -7,6 +7,7 @@ import logging
 import re
 import warnings
 from contextlib import redirect_stderr
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from devices.errors import Problem
@@ -84,6 +85,12 @@ def _refusal(model: Any, error: Exception) -> ConvertError:
     code = origin["code"] if origin else ""
     where = origins.where(origin) if origin else ""
     name = type(model).__name__
+    if _holds_packed(error.__traceback__):
+        return ConvertError(
+            f"{name} cannot be traced",
+            problems=[Problem(name, "a packed sequence's shape depends on its lengths", where, code)],
+            hint="pass the padded batch to the recurrent layer, and mask what lies past each sequence's end",
+        )
     return ConvertError(
         f"{name} cannot be traced",
         problems=[Problem(name, _reason(error), where, code)],
@@ -92,6 +99,19 @@ def _refusal(model: Any, error: Exception) -> ConvertError:
         if _depends_on_data(error)
         else "make model(*fake_torch_data) run in PyTorch first, then convert it",
     )
+
+
+def _holds_packed(traceback: TracebackType | None) -> bool:
+    """Whether the trace failed where a function of torch's held a PackedSequence."""
+    from torch.nn.utils.rnn import PackedSequence
+
+    while traceback is not None:
+        frame = traceback.tb_frame
+        of_torch = frame.f_globals.get("__name__", "") in ("torch.nn.utils.rnn", "torch.nn.modules.rnn")
+        if of_torch and any(isinstance(value, PackedSequence) for value in frame.f_locals.values()):
+            return True
+        traceback = traceback.tb_next
+    return False
 
 
 def _depends_on_data(error: Exception) -> bool:

@@ -1,63 +1,84 @@
-"""One step of a recurrent layer as one op: ``nn.LSTMCell``."""
+"""One step of a recurrent layer as one op: ``nn.LSTMCell``, ``nn.GRUCell``, ``nn.RNNCell``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from optima.ops.entry import Cost, OpEntry, OpView, Te, Trait
 from optima.ops.reference import aten
-from optima.ops.te_reduce import Expr, accumulator, convert, fold_terms, load, refuse_dtypes
+from optima.ops.te_gates import CELLS, HIDDEN, INPUT
+from optima.ops.te_reduce import FLOATS, Expr, accumulator, convert, fold_terms, load, refuse_dtypes
 
 if TYPE_CHECKING:
     from tvm import te
 
-_GATES = 4
+Slot = Callable[[Expr, Expr], Expr]
 
 
-def _lstm_cell(view: OpView, tensors: Mapping[str, te.Tensor]) -> list[te.Tensor]:
-    """h and c after one step: ``c' = sigmoid(f) c + sigmoid(i) tanh(g)``, ``h' = sigmoid(o) tanh(c')``."""
+def _step(view: OpView, tensors: Mapping[str, te.Tensor]) -> list[te.Tensor]:
+    """The next hidden state, and for lstm_cell the next cell state after it."""
     from tvm import te
 
-    from optima.ops.vector_math import sigmoid, tanh
-
+    cell = CELLS[view.op.removesuffix("_cell")]
     out = view.outputs[0]
     acc = accumulator(out.dtype)
-    batch, hidden = out.shape
-    projected = [
-        _projected(tensors[source], tensors[weight], (batch, _GATES * hidden), acc, name)
-        for source, weight, name in (("input", "w_ih", "from_input"), ("hx.0", "w_hh", "from_hidden"))
+    states = [tensors[r] for r in view.operands if r.partition(".")[0] == "hx"]
+    slots = _slots(view, tensors, states[0], acc)
+
+    def values(b: Expr, unit: Expr) -> list[Expr]:
+        return [slot(b, unit) for slot in slots]
+
+    def hidden(b: Expr, unit: Expr) -> Expr:
+        state = memory(b, unit) if cell.memory else load(states[0], b, unit)
+        return convert(cell.hidden(values(b, unit), state), acc, out.dtype)
+
+    if cell.memory is None:
+        return [te.compute(out.shape, hidden, name="h_out")]
+    update = cell.memory
+    memory = te.compute(out.shape, lambda b, u: update(values(b, u), load(states[1], b, u)), name="cell")
+    return [
+        te.compute(out.shape, hidden, name="h_out"),
+        te.compute(out.shape, lambda b, u: convert(memory(b, u), acc, out.dtype), name="c_out"),
     ]
 
-    def gate(b: Expr, unit: Expr, number: int) -> Expr:
-        row = unit + number * hidden
-        value = projected[0](b, row) + projected[1](b, row)
-        for bias in ("b_ih", "b_hh"):
-            if bias in tensors:
-                value = value + load(tensors[bias], row)
+
+def _slots(view: OpView, tensors: Mapping[str, te.Tensor], hidden: te.Tensor, acc: str) -> list[Slot]:
+    """For each slot of the cell what it sums, as a function of batch and unit."""
+    batch, units = view.outputs[0].shape
+    cell = CELLS[view.op.removesuffix("_cell")]
+    shape = (batch, cell.gates * units)
+    sides = {
+        INPUT: (_products(tensors["input"], tensors["w_ih"], shape, acc, "from_input"), "b_ih"),
+        HIDDEN: (_products(hidden, tensors["w_hh"], shape, acc, "from_hidden"), "b_hh"),
+    }
+
+    def slot_of(gate: int, wanted: str) -> Slot:
+        def value(b: Expr, unit: Expr) -> Expr:
+            row = unit + gate * units
+            chosen = [sides[side] for side in (INPUT, HIDDEN) if wanted in (side, "both")]
+            terms = [products(b, row) for products, _ in chosen]
+            terms += [load(tensors[bias], row) for _, bias in chosen if bias in tensors]
+            return sum(terms[1:], terms[0])
+
         return value
 
-    def next_cell(b: Expr, unit: Expr) -> Expr:
-        i, f, g = (gate(b, unit, n) for n in range(3))
-        return sigmoid(f) * load(tensors["hx.1"], b, unit) + sigmoid(i) * tanh(g)
-
-    cell = te.compute((batch, hidden), next_cell, name="cell")
-    return [
-        te.compute(
-            out.shape,
-            lambda b, u: convert(sigmoid(gate(b, u, 3)) * tanh(cell(b, u)), acc, out.dtype),
-            name="h_out",
-        ),
-        te.compute(out.shape, lambda b, u: convert(cell(b, u), acc, out.dtype), name="c_out"),
-    ]
+    return [slot_of(gate, wanted) for gate, wanted in cell.slots]
 
 
-def _projected(x: te.Tensor, weight: te.Tensor, shape: tuple[int, int], acc: str, name: str) -> te.Tensor:
+def _products(x: te.Tensor, weight: te.Tensor, shape: tuple[int, int], acc: str, name: str) -> te.Tensor:
     def term(index: tuple[Expr, ...], ks: tuple[Expr, ...]) -> Expr:
         b, row = index
         return load(x, b, *ks) * load(weight, row, *ks)
 
     return fold_terms("sum", shape, [int(weight.shape[1])], term, acc, name, "gemm")
+
+
+def _refuse(view: OpView) -> str | None:
+    ranks = {len(t.shape) for r, t in view.operands.items() if not r.startswith("b_")}
+    if ranks != {2}:
+        return f"{view.op} takes a batch of inputs: two dimensions"
+    return refuse_dtypes(*FLOATS)(view)
 
 
 def _cost(view: OpView) -> Cost:
@@ -68,13 +89,14 @@ def _cost(view: OpView) -> Cost:
     return Cost(products + 10.0 * batch * hidden, float(moved))
 
 
-ENTRIES: tuple[OpEntry, ...] = (
+ENTRIES: tuple[OpEntry, ...] = tuple(
     OpEntry(
-        "lstm_cell",
-        ("input", "hx*", "w_ih", "w_hh", "b_ih?", "b_hh?"),
-        aten("lstm_cell"),
+        f"{name}_cell",
+        ("input", "hx*" if cell.memory else "hx", "w_ih", "w_hh", "b_ih?", "b_hh?"),
+        aten(f"{name}_cell"),
         traits=frozenset({Trait.OPAQUE}),
-        te=Te(_lstm_cell, refuse_dtypes("float32", "float64")),
+        te=Te(_step, _refuse),
         cost=_cost,
-    ),
+    )
+    for name, cell in CELLS.items()
 )

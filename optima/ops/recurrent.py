@@ -7,50 +7,58 @@ from typing import TYPE_CHECKING
 
 from optima.ops.entry import REQUIRED, Cost, OpEntry, OpView, Te, Trait
 from optima.ops.reference import aten
-from optima.ops.te_lstm import Direction, run_direction
+from optima.ops.te_gates import CELLS, Direction
+from optima.ops.te_recurrent import run_direction
 from optima.ops.te_reduce import FLOATS, Expr, accumulator, convert, load, refuse_dtypes
 
 if TYPE_CHECKING:
     from tvm import te
 
 Tensors = Mapping[str, "te.Tensor"]
-_ROLES = ("w_ih", "w_hh", "b_ih", "b_hh")
+#: ``(t, b, k)`` -> an element of a layer's input or output
+Reader = Callable[[Expr, Expr, Expr], Expr]
+Pass = tuple[Direction, "te.Tensor", "te.Tensor"]
 
 
-def _lstm(view: OpView, tensors: Tensors) -> list[te.Tensor]:
-    """output, h_n, c_n. Each layer reads the one before it; a backward direction runs from the last step."""
-    out = view.outputs[0]
-    acc = accumulator(out.dtype)
+def _layers(view: OpView, tensors: Tensors) -> list[te.Tensor]:
+    """output, h_n and, for lstm, c_n. Each layer reads the one before it; a backward direction starts at the end."""
+    acc = accumulator(view.outputs[0].dtype)
     batch_first = view.attrs["batch_first"]
     x = tensors["input"]
-    batch, length = (0, 1) if batch_first else (1, 0)
-    length, batch = view.first.shape[length], view.first.shape[batch]
-    hidden = view.operands["hx.0"].shape[2]
-    hx = [tensors["hx.0"], tensors["hx.1"]]
+    length, batch = (view.first.shape[d] for d in ((1, 0) if batch_first else (0, 1)))
+    states = [r for r in view.operands if r.partition(".")[0] == "hx"]
+    hx = [tensors[r] for r in states]
+    hidden, width = view.operands[states[-1]].shape[2], view.operands[states[0]].shape[2]
 
     def source(t: Expr, b: Expr, k: Expr) -> Expr:
         return load(x, b, t, k) if batch_first else load(x, t, b, k)
 
-    reader: Callable[[Expr, Expr, Expr], Expr] = source
+    reader: Reader = source
     ways = 2 if view.attrs["bidirectional"] else 1
     features = view.first.shape[2]
-    passes: list[tuple[Direction, te.Tensor, te.Tensor]] = []
+    passes: list[Pass] = []
     for layer in range(view.attrs["num_layers"]):
         for way in range(ways):
             state = layer * ways + way
-            direction = Direction(length, batch, features, hidden, acc, state, way == 1)
-            passes.append((direction, *run_direction(direction, reader, hx, _weights(view, tensors, state))))
-        reader, features = _reader(passes[-ways:]), ways * hidden
+            d = Direction(CELLS[view.op], length, batch, features, hidden, width, acc, state, way == 1)
+            passes.append((d, *run_direction(d, reader, hx, _weights(view, tensors, state))))
+        reader, features = _reader(passes[-ways:]), ways * width
     return _results(view, passes, reader)
 
 
+def _roles(view: OpView) -> list[str]:
+    """The parameters of one pass, in order."""
+    widths = [t.shape[2] for r, t in view.operands.items() if r.partition(".")[0] == "hx"]
+    biases = ["b_ih", "b_hh"] if view.attrs["has_biases"] else []
+    return ["w_ih", "w_hh", *biases, *(["w_hr"] if widths[0] != widths[-1] else [])]
+
+
 def _weights(view: OpView, tensors: Tensors, state: int) -> dict[str, te.Tensor]:
-    per_pass = 4 if view.attrs["has_biases"] else 2
-    first = state * per_pass
-    return {role: tensors[f"params.{first + n}"] for n, role in enumerate(_ROLES[:per_pass])}
+    roles = _roles(view)
+    return {role: tensors[f"params.{state * len(roles) + n}"] for n, role in enumerate(roles)}
 
 
-def _reader(passes: list[tuple[Direction, te.Tensor, te.Tensor]]) -> Callable[[Expr, Expr, Expr], Expr]:
+def _reader(passes: list[Pass]) -> Reader:
     """``(t, b, k)`` -> the layer's output there: the directions side by side along k."""
     from tvm import tirx
 
@@ -61,19 +69,15 @@ def _reader(passes: list[tuple[Direction, te.Tensor, te.Tensor]]) -> Callable[[E
             return ahead(forward.step_after(t), b, k)
         backward, behind, _ = rest[0]
         return tirx.if_then_else(
-            k < forward.hidden,
+            k < forward.width,
             ahead(forward.step_after(t), b, k),
-            behind(backward.step_after(t), b, k - forward.hidden),
+            behind(backward.step_after(t), b, k - forward.width),
         )
 
     return source
 
 
-def _results(
-    view: OpView,
-    passes: list[tuple[Direction, te.Tensor, te.Tensor]],
-    last_layer: Callable[[Expr, Expr, Expr], Expr],
-) -> list[te.Tensor]:
+def _results(view: OpView, passes: list[Pass], last_layer: Reader) -> list[te.Tensor]:
     from tvm import te, tirx
 
     out = view.outputs[0]
@@ -83,7 +87,7 @@ def _results(
         t, b = (j, i) if view.attrs["batch_first"] else (i, j)
         return convert(last_layer(t, b, k), acc, out.dtype)
 
-    def of_state(read: Callable[[int, Expr, Expr], Expr]) -> Callable[[Expr, Expr, Expr], Expr]:
+    def of_state(read: Callable[[int, Expr, Expr], Expr]) -> Reader:
         def element(state: Expr, b: Expr, unit: Expr) -> Expr:
             value = read(len(passes) - 1, b, unit)
             for n in reversed(range(len(passes) - 1)):
@@ -93,27 +97,24 @@ def _results(
         return element
 
     length = passes[0][0].length
-    return [
-        te.compute(out.shape, output, name="output"),
-        te.compute(view.outputs[1].shape, of_state(lambda n, b, u: passes[n][1](length, b, u)), name="h_n"),
-        te.compute(view.outputs[2].shape, of_state(lambda n, b, u: passes[n][2](b, u)), name="c_n"),
-    ]
+    readers = [lambda n, b, u: passes[n][1](length, b, u), lambda n, b, u: passes[n][2](b, u)]
+    results = [te.compute(out.shape, output, name="output")]
+    for kind, reader, name in zip(view.outputs[1:], readers, ("h_n", "c_n"), strict=False):
+        results.append(te.compute(kind.shape, of_state(reader), name=name))
+    return results
 
 
 def _refuse(view: OpView) -> str | None:
     if view.attrs["train"]:
-        return "lstm with train=True keeps what only training needs; call model.eval()"
+        return f"{view.op} with train=True keeps what only training needs; call model.eval()"
     if len(view.first.shape) != 3:
-        return f"lstm takes an input of three dimensions, not {len(view.first.shape)}"
-    if len(view.outputs) != 3:
-        return f"lstm has three outputs, not {len(view.outputs)}"
-    hidden = view.operands["hx.1"].shape[2]
-    if view.operands["hx.0"].shape[2] != hidden:
-        return "lstm with proj_size has no kernel"
+        return f"{view.op} takes an input of three dimensions, not {len(view.first.shape)}"
+    expected = 3 if CELLS[view.op].memory else 2
+    if len(view.outputs) != expected:
+        return f"{view.op} has {expected} outputs, not {len(view.outputs)}"
     passes = view.attrs["num_layers"] * (2 if view.attrs["bidirectional"] else 1)
-    per_pass = 4 if view.attrs["has_biases"] else 2
-    if len(view.members("params")) != passes * per_pass:
-        return f"lstm with {len(view.members('params'))} parameters for {passes} passes has no kernel"
+    if len(view.members("params")) != passes * len(_roles(view)):
+        return f"{view.op} with {len(view.members('params'))} parameters for {passes} passes has no kernel"
     return refuse_dtypes(*FLOATS)(view)
 
 
@@ -121,16 +122,16 @@ def _cost(view: OpView) -> Cost:
     """Two products per step and pass (input and recurrent weights) and about ten operations per unit."""
     steps = view.first.shape[0] * view.first.shape[1]
     products = sum(2.0 * steps * t.numel for t in view.members("params") if len(t.shape) == 2)
-    hidden = view.operands["hx.0"]
+    hidden = view.members("hx")[0]
     moved = sum(t.nbytes for t in (*view.operands.values(), *view.outputs))
     return Cost(products + 10.0 * steps * hidden.shape[0] * hidden.shape[2], float(moved))
 
 
-ENTRIES: tuple[OpEntry, ...] = (
+ENTRIES: tuple[OpEntry, ...] = tuple(
     OpEntry(
-        "lstm",
-        ("input", "hx*", "params*"),
-        aten("lstm.input"),
+        name,
+        ("input", "hx*" if cell.memory else "hx", "params*"),
+        aten(f"{name}.input"),
         attrs={
             "has_biases": REQUIRED,
             "num_layers": REQUIRED,
@@ -140,7 +141,8 @@ ENTRIES: tuple[OpEntry, ...] = (
             "batch_first": REQUIRED,
         },
         traits=frozenset({Trait.OPAQUE}),
-        te=Te(_lstm, _refuse),
+        te=Te(_layers, _refuse),
         cost=_cost,
-    ),
+    )
+    for name, cell in CELLS.items()
 )

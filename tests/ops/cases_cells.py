@@ -4,23 +4,42 @@ from __future__ import annotations
 
 from tests.ops.case import Arg, OpCase
 
+_GATES = {"lstm_cell": 4, "gru_cell": 3, "rnn_tanh_cell": 1, "rnn_relu_cell": 1}
 
-def _lstm_cell(batch: int, features: int, hidden: int, *, biases: bool = True, dtype: str = "float32") -> OpCase:
-    shapes = {"input": (batch, features), "hx.0": (batch, hidden), "hx.1": (batch, hidden)}
-    shapes |= {"w_ih": (4 * hidden, features), "w_hh": (4 * hidden, hidden)}
+
+def _cell(
+    op: str,
+    batch: int,
+    features: int,
+    hidden: int,
+    *,
+    biases: bool = True,
+    dtype: str = "float32",
+    fill: str = "unit",
+) -> OpCase:
+    rows = _GATES[op] * hidden
+    states = ("hx.0", "hx.1") if op == "lstm_cell" else ("hx",)
+    shapes: dict[str, tuple[int, ...]] = {"input": (batch, features)} | dict.fromkeys(states, (batch, hidden))
+    shapes |= {"w_ih": (rows, features), "w_hh": (rows, hidden)}
     if biases:
-        shapes |= {"b_ih": (4 * hidden,), "b_hh": (4 * hidden,)}
+        shapes |= {"b_ih": (rows,), "b_hh": (rows,)}
     tolerance = 1e-5 if dtype in ("float32", "float64") else 2e-2
-    args = tuple(Arg(role, shape, dtype, "unit") for role, shape in shapes.items())
-    return OpCase("lstm_cell", args, outputs=2, tolerance=tolerance)
+    args = tuple(Arg(role, shape, dtype, fill if role == "input" else "unit") for role, shape in shapes.items())
+    return OpCase(op, args, outputs=len(states), tolerance=tolerance)
 
 
-CASES: tuple[OpCase, ...] = (
-    _lstm_cell(2, 5, 7),
-    _lstm_cell(1, 16, 16),
-    _lstm_cell(3, 1, 1, biases=False),
-    _lstm_cell(2, 8, 33, dtype="float64"),
-    _lstm_cell(0, 5, 7),
+CASES: tuple[OpCase, ...] = tuple(
+    case
+    for op in _GATES
+    for case in (
+        _cell(op, 2, 5, 7),
+        _cell(op, 1, 16, 16),
+        _cell(op, 3, 1, 1, biases=False),
+        _cell(op, 2, 8, 33, dtype="float64"),
+        _cell(op, 0, 5, 7),
+        _cell(op, 2, 0, 5),
+        _cell(op, 7, 4, 5, fill="special"),
+        _cell(op, 2, 8, 6, dtype="bfloat16"),
+        _cell(op, 2, 8, 6, dtype="float16"),
+    )
 )
-
-REFUSED: tuple[OpCase, ...] = (_lstm_cell(2, 8, 6, dtype="bfloat16"),)
