@@ -30,7 +30,8 @@ def main() -> None:
 
 
 def _print(verdict: Verdict) -> None:
-    print(f"{verdict.status:9} {verdict.name} {verdict.dtype} {verdict.equal}/{verdict.tried} {verdict.reason}", flush=True)
+    share = f"{verdict.equal}/{verdict.tried}"
+    print(f"{verdict.status:9} {verdict.name} {verdict.dtype} {share} {verdict.reason}", flush=True)
 
 
 if __name__ == "__main__":

@@ -129,11 +129,7 @@ def _tolerances(decorators: Any, dtype: torch.dtype) -> tuple[float, float] | No
     """The widest (rtol, atol) that torch's own tests state for this dtype on a CPU."""
     from torch.testing._internal.common_device_type import toleranceOverride
 
-    stated: list[tuple[float, float]] = []
-    for decorator in decorators or ():
-        if getattr(decorator, "device_type", None) not in (None, "cpu"):
-            continue
-        for inner in getattr(decorator, "decorators", (decorator,)):
-            if isinstance(inner, toleranceOverride) and dtype in inner.d:
-                stated.append((inner.d[dtype].rtol, inner.d[dtype].atol))
+    on_cpu = (d for d in decorators or () if getattr(d, "device_type", None) in (None, "cpu"))
+    inner = (i for d in on_cpu for i in getattr(d, "decorators", (d,)))
+    stated = [(i.d[dtype].rtol, i.d[dtype].atol) for i in inner if isinstance(i, toleranceOverride) and dtype in i.d]
     return (max(r for r, _ in stated), max(a for _, a in stated)) if stated else None

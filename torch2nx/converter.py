@@ -60,7 +60,7 @@ class Torch2GraphConverter:
         """
         import torch
 
-        from torch2nx import build, exporting, layouts, samples, simplify, train_mode
+        from torch2nx import aten, build, decompose, exporting, layouts, samples, simplify, train_mode
 
         if not isinstance(model, torch.nn.Module):
             raise ConvertError(
@@ -74,6 +74,8 @@ class Torch2GraphConverter:
         trace = _functional_trace(program)
         train_mode.refuse_random(trace)
         simplify.simplify(trace)
+        if decompose.decompose(trace, aten.accepted()):
+            simplify.simplify(trace)
         graph = build.build(trace, call.names, call.optional)
         layouts.record_layouts(graph, self.tf_flip)
         schema.validate(graph)

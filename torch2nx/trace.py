@@ -125,15 +125,69 @@ def read(program: ExportedProgram) -> Trace:
     return Trace(reader.inputs, reader.steps, reader.results, spec.in_spec, spec.out_spec, reader.leaves)
 
 
-class _Reader:
+def read_definition(module: GraphModule, arguments: list[Value], origin: origins.Origin) -> Trace:
+    """The calls of an operator's definition, traced with ``make_fx``, as if they stood at ``origin``."""
+    reader = _BodyReader(origin)
+    placeholders = (n for n in module.graph.nodes if n.op == "placeholder")
+    results = reader.body(module, dict(zip(placeholders, arguments, strict=True)))
+    return Trace(list(arguments), reader.steps, results)
+
+
+class _BodyReader:
+    """Reads the calls of a graph in order; ``steps`` collects them."""
+
+    def __init__(self, origin: origins.Origin) -> None:
+        self.steps: list[Step] = []
+        self._origin = origin
+
+    def body(self, module: GraphModule, table: dict[Node, Any]) -> list[Any]:
+        """Append the graph's calls; its results. ``table`` holds what the placeholders stand for."""
+        for node in module.graph.nodes:
+            if node.op == "get_attr":
+                table[node] = _attribute(module, str(node.target))
+            elif node.op == "call_function":
+                self._origin = origins.origin_of_node(node) or self._origin
+                table[node] = self._call(node, table)
+            elif node.op == "output":
+                results = _looked_up(node.args[0], table)
+                return list(results) if isinstance(results, list | tuple) else [results]
+        return []
+
+    def _call(self, node: Node, table: dict[Node, Any]) -> Any:
+        if node.target is operator.getitem:
+            sequence, index = _looked_up(list(node.args), table)
+            if isinstance(sequence, list):
+                return sequence[index]
+        inlined = _inlined_region(node, table)
+        if inlined is not None:
+            module, arguments = inlined
+            inner = dict(zip((n for n in module.graph.nodes if n.op == "placeholder"), arguments, strict=True))
+            return self.body(module, inner)
+        values = node.meta.get("val")
+        single = not isinstance(values, list | tuple)
+        outputs = [Value(RESULT, v) for v in (values if isinstance(values, list | tuple) else [values])]
+        self.steps.append(_step(node, table, outputs, dict(self._origin)))
+        return outputs[0] if single else outputs
+
+
+def _attribute(module: GraphModule, name: str) -> Any:
+    """A submodule as it is; a tensor that the graph holds as a constant."""
+    import torch
+
+    held = getattr(module, name)
+    return Value(CONSTANT, held, "", held) if isinstance(held, torch.Tensor) else held
+
+
+class _Reader(_BodyReader):
+    """Reads an exported program."""
+
     def __init__(self, program: ExportedProgram) -> None:
+        super().__init__(dict.fromkeys(("file", "function", "module", "code"), "") | {"line": 0})
         self.inputs: list[Value] = []
         #: every leaf of the arguments in order: a Value, or the constant that the trace was specialised to
         self.leaves: list[Any] = []
-        self.steps: list[Step] = []
         self.results: list[Any] = []
         self._program = program
-        self._origin: origins.Origin = dict.fromkeys(("file", "function", "module", "code"), "") | {"line": 0}
 
     def run(self, module: GraphModule) -> None:
         table: dict[Node, Any] = {}
@@ -142,7 +196,7 @@ class _Reader:
         for node in module.graph.nodes:
             if node.op == "placeholder":
                 table[node] = self._placeholder(node, next(placeholders), shared)
-        self.results = self._body(module, table)
+        self.results = self.body(module, table)
 
     def _placeholder(self, node: Node, spec: Any, shared: dict[Any, Value]) -> Any:
         from torch.export.graph_signature import InputKind, TensorArgument
@@ -162,34 +216,6 @@ class _Reader:
         value = Value(kind, node.meta.get("val"), name, data.detach().cpu() if kind == CONSTANT else data)
         # One tensor under two names is one parameter; the first name stays.
         return shared.setdefault(_identity(data), value)
-
-    def _body(self, module: GraphModule, table: dict[Node, Any]) -> list[Any]:
-        for node in module.graph.nodes:
-            if node.op == "get_attr":
-                table[node] = getattr(module, str(node.target))
-            elif node.op == "call_function":
-                self._origin = origins.origin_of_node(node) or self._origin
-                table[node] = self._call(node, table)
-            elif node.op == "output":
-                results = _looked_up(node.args[0], table)
-                return list(results) if isinstance(results, list | tuple) else [results]
-        return []
-
-    def _call(self, node: Node, table: dict[Node, Any]) -> Any:
-        if node.target is operator.getitem:
-            sequence, index = _looked_up(list(node.args), table)
-            if isinstance(sequence, list):
-                return sequence[index]
-        inlined = _inlined_region(node, table)
-        if inlined is not None:
-            module, arguments = inlined
-            inner = dict(zip((n for n in module.graph.nodes if n.op == "placeholder"), arguments, strict=True))
-            return self._body(module, inner)
-        values = node.meta.get("val")
-        single = not isinstance(values, list | tuple)
-        outputs = [Value(RESULT, v) for v in (values if isinstance(values, list | tuple) else [values])]
-        self.steps.append(_step(node, table, outputs, dict(self._origin)))
-        return outputs[0] if single else outputs
 
 
 def _identity(tensor: Any) -> Any:
