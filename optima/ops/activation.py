@@ -10,6 +10,7 @@ from optima.ops import exact_math as em
 from optima.ops import vector_math as vm
 from optima.ops.entry import REQUIRED, OpEntry, OpView, Te, Trait
 from optima.ops.exact_math import Scalar, dtype_of
+from optima.ops.indices import axis
 from optima.ops.pointwise import Tensors, pointwise, supported
 from optima.ops.promotion import is_float, scalar_fits
 from optima.ops.reference import aten
@@ -150,9 +151,44 @@ def _threshold(view: OpView, x: Scalar) -> Scalar:
 
 def _threshold_reason(view: OpView) -> str | None:
     dtype = view.outputs[0].dtype
-    if not is_float(dtype):
-        return f"threshold of {dtype}"
+    for key in ("threshold", "value"):
+        number = view.attrs[key]
+        if not is_float(dtype) and (number != int(number) or not scalar_fits(number, dtype)):
+            return f"{key}={number!r} does not fit in {dtype}"
     return None
+
+
+def _shrink(name: str) -> Callable[[OpView, Scalar], Scalar]:
+    """0 within ``lambd`` of 0; beyond it ``x`` itself (hard), or ``x`` moved towards 0 by it (soft). NaN stays."""
+
+    def function(view: OpView, x: Scalar) -> Scalar:
+        lambd = float(view.attrs["lambd"])
+        high, low = _number(lambd, x), _number(-lambd, x)
+
+        def value(v: Scalar) -> Scalar:
+            above, below = (v, v) if name == "hardshrink" else (v - high, v + high)
+            inside = em.select(em.is_nan(v), v, em.zero(v))
+            return em.select(em.less(high, v), above, em.select(em.less(v, low), below, inside))
+
+        return em.let(x, value)
+
+    return function
+
+
+def _glu(view: OpView, tensors: Tensors) -> list[Any]:
+    """The first half of ``dim`` times the logistic function of the second."""
+    from tvm import te
+
+    x, out = tensors["self"], view.outputs[0]
+    dim = axis(view.attrs["dim"], len(out.shape))
+    wide = em.math_dtype(out.dtype)
+
+    def at(*index: Any) -> Scalar:
+        gate = em.cast(x(*[i + out.shape[dim] if d == dim else i for d, i in enumerate(index)]), wide)
+        value = em.let(vm.sigmoid(gate), lambda g: em.multiply(em.cast(x(*index), wide), g), "gate")
+        return em.cast(value, out.dtype)
+
+    return [te.compute(out.shape, at, name=view.op)]
 
 
 def _prelu(view: OpView, tensors: Tensors) -> list[Any]:
@@ -199,5 +235,8 @@ ENTRIES: tuple[OpEntry, ...] = (
     activation("mish", _mish),
     activation("log_sigmoid", _log_sigmoid),
     activation("threshold", _threshold, {"threshold": REQUIRED, "value": REQUIRED}, _threshold_reason),
+    activation("hardshrink", _shrink("hardshrink"), {"lambd": 0.5}),
+    activation("softshrink", _shrink("softshrink"), {"lambd": 0.5}),
+    OpEntry("glu", ("self",), aten("glu"), {"dim": -1}, frozenset(), supported(_glu)),
     OpEntry("prelu", ("self", "weight"), aten("prelu"), {}, _ELEMENTWISE, _PRELU),
 )

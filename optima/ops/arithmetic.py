@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from optima.ops import exact_math as em
-from optima.ops.division import float_floor_divide, float_remainder, integer_divide, integer_remainder
+from optima.ops.division import float_floor_divide, float_remainder, integer_divide, integer_power, integer_remainder
 from optima.ops.entry import OpEntry, OpView, Trait
 from optima.ops.exact_math import Scalar, dtype_of
 from optima.ops.pointwise import Refuse, pointwise
@@ -77,7 +77,7 @@ def _remainder(rounding: str) -> Callable[[OpView, Scalar, Scalar], Scalar]:
 
 def _power(view: OpView, base: Scalar, exponent: Scalar) -> Scalar:
     if "exponent" in view.operands:
-        return _pow(base, exponent)
+        return _pow(base, exponent) if is_float(dtype_of(base)) else integer_power(base, exponent)
     n = view.attrs["exponent"]
     if not is_float(dtype_of(base)):
         return em.let(base, lambda v: _integer_power(v, int(n)))
@@ -130,9 +130,7 @@ def _power_reason(view: OpView) -> str | None:
         return None
     if view.outputs[0].dtype == "bool":
         return "pow of bool"
-    if "exponent" in view.operands:
-        return "an integer power with a tensor as exponent"
-    return "a negative power of integers" if view.attrs["exponent"] < 0 else None
+    return "a negative power of integers" if view.attrs.get("exponent", 0) < 0 else None
 
 
 def _multiply_add(view: OpView, x: Scalar, a: Scalar, b: Scalar) -> Scalar:
@@ -168,6 +166,29 @@ def _atan2(view: OpView, a: Scalar, b: Scalar) -> Scalar:
     return tirx.atan2(a, b)
 
 
+def _hypot(view: OpView, a: Scalar, b: Scalar) -> Scalar:
+    from tvm import tirx
+
+    dtype = dtype_of(a)
+    return tirx.call_pure_extern(dtype, "hypotf" if dtype == "float32" else "hypot", a, b)
+
+
+def _extreme_number(view: OpView, a: Scalar, b: Scalar) -> Scalar:
+    """fmax, fmin: the one that is a number where the other is NaN."""
+    extreme = em.maximum if view.op == "fmax" else em.minimum
+    return em.select(em.is_nan(a), b, em.select(em.is_nan(b), a, extreme(a, b)))
+
+
+def _heaviside(view: OpView, x: Scalar, values: Scalar) -> Scalar:
+    """0 below 0 and for NaN, 1 above, ``values`` at 0."""
+    from tvm import tirx
+
+    if dtype_of(x) == "bool":
+        return em.logical_or(x, values)
+    step = em.select(em.less(em.zero(x), x), tirx.const(1, dtype_of(x)), em.zero(x))
+    return em.select(em.equal(x, em.zero(x)), values, step)
+
+
 _PAIR = ("self", "other")
 
 ENTRIES: tuple[OpEntry, ...] = (
@@ -194,6 +215,10 @@ ENTRIES: tuple[OpEntry, ...] = (
     arithmetic("pow", ("self", "exponent"), _power, refuse=_power_reason),
     arithmetic("maximum", _PAIR, lambda v, a, b: em.maximum(a, b)),
     arithmetic("minimum", _PAIR, lambda v, a, b: em.minimum(a, b)),
+    arithmetic("fmax", _PAIR, _extreme_number),
+    arithmetic("fmin", _PAIR, _extreme_number),
+    arithmetic("heaviside", ("self", "values"), _heaviside),
+    arithmetic("hypot", _PAIR, _hypot),
     arithmetic("atan2", _PAIR, _atan2),
     arithmetic("addcmul", ("self", "tensor1", "tensor2"), _multiply_add, {"value": 1}, _factor_reason("value")),
     arithmetic("addcdiv", ("self", "tensor1", "tensor2"), _divide_add, {"value": 1}, _divide_add_reason),

@@ -1,4 +1,4 @@
-"""Quotients and remainders with torch's rounding and signs, which never trap."""
+"""Quotients and remainders with torch's rounding and signs, which never trap, and powers of integers."""
 
 from __future__ import annotations
 
@@ -94,3 +94,31 @@ def float_floor_divide(a: Scalar, b: Scalar) -> Scalar:
 
     rest = float_remainder(a, b, "trunc")
     return let(rest, lambda m: let(quotient(m), finish, "div"), "rest")
+
+
+def integer_power(base: Scalar, exponent: Scalar) -> Scalar:
+    """``base ** exponent`` of one integer dtype, wrapping; by squaring, a step per bit of the exponent.
+
+    A negative exponent gives 1 and -1 their powers and 0 to any other base, as in torch.
+    """
+    from tvm import tirx
+
+    dtype = dtype_of(base)
+    one, two = tirx.const(1, dtype), tirx.const(2, dtype)
+    bits = int(dtype.removeprefix("u").removeprefix("int")) - (0 if dtype == "uint8" else 1)
+
+    def odd(e: Scalar) -> Scalar:
+        return tirx.bitwise_and(e, one).equal(one)
+
+    def step(bit: int, result: Scalar, square: Scalar) -> Scalar:
+        if bit == bits:
+            return result
+        chosen = odd(tirx.shift_right(exponent, tirx.const(bit, dtype)))
+        product = select(chosen, result * square, result)
+        return let(product, lambda r: let(square * square, lambda s: step(bit + 1, r, s), f"s{bit}"), f"r{bit}")
+
+    power = step(0, one, base)
+    if dtype == "uint8":
+        return power
+    unit = select(base.equal(one - two), select(odd(exponent), base, one), zero(base))
+    return select(less(exponent, zero(exponent)), select(base.equal(one), one, unit), power)

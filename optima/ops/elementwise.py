@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ _LARGEST = {
     "float64": 1.7976931348623157e308, "float32": 3.4028234663852886e38, "float16": 65504.0,
     "bfloat16": 3.3895313892515355e38,
 }  # fmt: skip
+_MOST_DECIMALS = 300  # ten to this power is a float64
 
 
 def unary(
@@ -77,8 +79,41 @@ def _sign(x: Scalar) -> Scalar:
     return em.select(em.less(zero, x), one, below)
 
 
+def _round(view: OpView, x: Scalar) -> Scalar:
+    """To the nearest, ties to even; with decimals by way of a power of ten, each step rounded to the dtype."""
+    from tvm import tirx
+
+    decimals, dtype = view.attrs.get("decimals", 0), view.outputs[0].dtype
+    if not decimals:
+        return _rounding("nearbyint")(x)
+    ten = em.constant(float(10 ** abs(decimals)), dtype)
+
+    def rounded(v: Scalar) -> Scalar:
+        return em.cast(em.cast(v, dtype), em.math_dtype(dtype))
+
+    def half_way(v: Scalar) -> Scalar:
+        whole = rounded(tirx.nearbyint(v))
+        return rounded(em.multiply(whole, ten) if decimals < 0 else em.divide(whole, ten))
+
+    scaled = em.divide(x, ten) if decimals < 0 else em.multiply(x, ten)
+    return em.let(rounded(scaled), half_way, "scaled")
+
+
 def _round_reason(view: OpView) -> str | None:
-    return "round with decimals has no kernel" if view.attrs.get("decimals", 0) else None
+    decimals, dtype = view.attrs.get("decimals", 0), view.outputs[0].dtype
+    if decimals and not is_float(dtype):
+        return f"round of {dtype} with decimals"
+    return f"decimals={decimals}" if abs(decimals) > _MOST_DECIMALS else None
+
+
+def _angle(x: Scalar) -> Scalar:
+    """The angle of a real number: 0, or pi below 0; NaN stays."""
+    turned = em.select(em.less(x, em.zero(x)), em.constant(math.pi, dtype_of(x)), em.zero(x))
+    return em.select(em.is_nan(x), x, turned)
+
+
+def _scaled(factor: float) -> Callable[[Scalar], Scalar]:
+    return lambda x: em.multiply(x, em.constant(factor, dtype_of(x)))
 
 
 def _frac(x: Scalar) -> Scalar:
@@ -115,10 +150,11 @@ def _to(view: OpView, tensors: Tensors) -> list[Any]:
 
 
 def _clamp(view: OpView, x: Scalar, low: Scalar | None, high: Scalar | None) -> Scalar:
+    logic = dtype_of(x) == "bool"
     if low is not None:
-        x = em.maximum(x, low) if "min" in view.operands else em.at_least(x, low)
+        x = em.maximum(x, low) if logic or "min" in view.operands else em.at_least(x, low)
     if high is not None:
-        x = em.minimum(x, high) if "max" in view.operands else em.at_most(x, high)
+        x = em.minimum(x, high) if logic or "max" in view.operands else em.at_most(x, high)
     return x
 
 
@@ -127,8 +163,6 @@ def _clamp_reason(view: OpView) -> str | None:
         value = view.attrs.get(key)
         if value is not None and value != value:
             return f"{key} is NaN"
-        if view.outputs[0].dtype == "bool":
-            return "clamp of bool"
     return None
 
 
@@ -175,9 +209,12 @@ ENTRIES: tuple[OpEntry, ...] = (
     *(unary(name, _intrinsic(name)) for name in ("sinh", "cosh", "asinh", "acosh", "atanh")),
     *(unary(name, _rounding(name)) for name in ("floor", "ceil", "trunc")),
     unary("frac", _frac),
+    unary("angle", _angle),
+    unary("deg2rad", _scaled(math.pi / 180)),
+    unary("rad2deg", _scaled(180 / math.pi)),
     _special(
         "round",
-        pointwise(lambda view, x: _rounding("nearbyint")(x), "self", refuse=_round_reason),
+        pointwise(_round, "self", refuse=_round_reason),
         {"decimals": 0},
     ),
     _special(

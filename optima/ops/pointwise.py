@@ -7,10 +7,13 @@ from typing import Any
 
 from optima.ops.entry import OpView, Te
 from optima.ops.exact_math import Scalar, cast, constant, let, math_dtype
-from optima.ops.promotion import dtype_reason, is_float, result_type, scalar_fits
+from optima.ops.promotion import dtype_reason, is_float, result_type, scalar_fits, wrapped
 
 Tensors = Mapping[str, Any]
 Refuse = Callable[[OpView], str | None]
+
+#: where torch makes a 0-d tensor of a Python scalar, which wraps; elsewhere it checks the range
+_WRAPPED = ("self", "other")
 
 
 def read(tensor: Any, index: Sequence[Any]) -> Scalar:
@@ -36,7 +39,7 @@ def operand(view: OpView, tensors: Tensors, role: str, index: Sequence[Any], dty
     It is rounded to ``dtype`` first, and then held in the dtype that ``dtype`` is computed in.
     """
     if role not in tensors:
-        return constant(view.attrs[role], dtype)
+        return constant(wrapped(view.attrs[role], dtype), dtype)
     return cast(cast(read(tensors[role], index), dtype), math_dtype(dtype))
 
 
@@ -91,9 +94,9 @@ def _scalar_reason(view: OpView, roles: Sequence[str], dtype: str) -> str | None
             continue
         if not isinstance(value, bool | int | float):
             return f"{role}={value!r} is not a real number"
-        if not scalar_fits(value, dtype):
+        if role not in _WRAPPED and not scalar_fits(value, dtype):
             return f"{role}={value!r} does not fit in {dtype}"
-        if isinstance(value, float) and not is_float(dtype):
+        if isinstance(value, float) and not is_float(dtype) and dtype != "bool":
             return f"{role}={value!r} is a float where {dtype} is computed"
     return None
 

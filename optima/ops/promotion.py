@@ -19,7 +19,7 @@ _SIGNED_RANK = {"bool": 0, "uint8": 1, "int8": 1, "int16": 2, "int32": 3, "int64
 _FLOAT_RANK = {"float16": 1, "bfloat16": 1, "float32": 2, "float64": 3}
 _RANGES = {
     "int8": (-(2**7), 2**7 - 1), "int16": (-(2**15), 2**15 - 1), "int32": (-(2**31), 2**31 - 1),
-    "int64": (-(2**63), 2**63 - 1), "uint8": (0, 255), "bool": (0, 1),
+    "int64": (-(2**63), 2**63 - 1), "uint8": (0, 255),
 }  # fmt: skip
 
 
@@ -79,11 +79,19 @@ def _combine(higher: str, lower: str) -> str:
 
 
 def scalar_fits(value: Any, dtype: str) -> bool:
-    """Whether a Python scalar converts to ``dtype`` without overflow (integers; floats round or saturate)."""
-    if is_float(dtype):
+    """Whether a Python scalar converts to ``dtype`` without overflow (floats round or saturate, bool is ``!= 0``)."""
+    if is_float(dtype) or dtype == "bool":
         return True
     low, high = _RANGES[dtype]
     return bool(value == value and low <= value <= high)
+
+
+def wrapped(value: Any, dtype: str) -> Any:
+    """A Python integer as an integer ``dtype`` holds it, wrapping; any other value as it is."""
+    if dtype not in _RANGES or not isinstance(value, int):
+        return value
+    low, high = _RANGES[dtype]
+    return (int(value) - low) % (high - low + 1) + low
 
 
 def dtype_reason(operands: Sequence[TensorType], outputs: Sequence[TensorType]) -> str | None:

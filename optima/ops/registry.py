@@ -14,6 +14,8 @@ FAMILIES = (
     "activation",
     "arithmetic",
     "compare",
+    "special",
+    "bitwise",
     "views",
     "splitting",
     "joining",

@@ -20,6 +20,8 @@ _ATTRS: dict[str, tuple[dict[str, Any], ...]] = {
     "softplus": ({}, {"beta": 2.0, "threshold": 1.0}),
     "mish": ({},),
     "log_sigmoid": ({},),
+    "hardshrink": ({}, {"lambd": 1.0}),
+    "softshrink": ({}, {"lambd": 1.0}),
     "threshold": ({"threshold": 0.1, "value": 20.0},),
 }
 _SHAPES = (((3, 33), "float32", "normal"), ((7, 17), "float32", "special"), ((), "float32", "normal"))
@@ -43,6 +45,11 @@ CASES: tuple[OpCase, ...] = (
         # torch's own gelu(inf) is NaN where it runs in vectors, and inf where it does not.
         if not (name == "gelu" and fill == "special" and attrs == {})
     ),
+    OpCase("glu", (Arg("self", (3, 8), fill="special"),), {"dim": -1}),
+    OpCase("glu", (Arg("self", (2, 6, 5), "bfloat16"),), {"dim": 1}),
+    OpCase("glu", (Arg("self", (4, 0)),), {"dim": 0}),
+    OpCase("glu", (Arg("self", (6,), "float64"),), {"dim": 0}),
+    OpCase("threshold", (Arg("self", (9,), "int32"),), {"threshold": 1, "value": 2}),
     OpCase("relu", (Arg("self", (9,), "int32"),)),
     OpCase("relu", (Arg("self", (9,), "uint8"),)),
     OpCase("hardtanh", (Arg("self", (9,), "int64"),), {"min_val": -2, "max_val": 2}),
@@ -55,5 +62,5 @@ CASES: tuple[OpCase, ...] = (
 
 REFUSED: tuple[OpCase, ...] = (
     OpCase("hardtanh", (Arg("self", (3,)),), {"min_val": float("nan"), "max_val": 1.0}),
-    OpCase("threshold", (Arg("self", (3,), "int32"),), {"threshold": 1, "value": 2}),
+    OpCase("threshold", (Arg("self", (3,), "int32"),), {"threshold": 1, "value": 2.5}),
 )

@@ -97,6 +97,15 @@ def _three(name: str, roles: tuple[str, str, str]) -> list[OpCase]:
     ]
 
 
+def _extreme_cases(name: str) -> list[OpCase]:
+    return [
+        OpCase(name, _pair((3, 17), (17,), fill="special"), tolerance=1e-6),
+        OpCase(name, _pair((9,), (), "bfloat16")),
+        OpCase(name, _pair((), (), "float64")),
+        OpCase(name, _pair((0, 3), (3,))),
+    ]
+
+
 CASES: tuple[OpCase, ...] = (
     *(c for n in ("add", "sub", "rsub") for c in _tensor_cases(n, {"alpha": 1})),
     OpCase("add", _pair((3, 5), (5,)), {"alpha": -0.5}),
@@ -111,8 +120,21 @@ CASES: tuple[OpCase, ...] = (
     ),
     OpCase("remainder", (Arg("other", (9,), "int64", "nonzero"),), {"self": 7}),
     *(c for n in ("maximum", "minimum") for c in _tensor_cases(n, {})),
+    *(c for n in ("fmax", "fmin", "hypot") for c in _extreme_cases(n)),
+    OpCase("fmax", _pair((9,), (9,), "int64")),
+    OpCase("fmin", _pair((9,), (9,), "bool")),
+    OpCase("heaviside", (Arg("self", (5, 17), fill="special"), Arg("values", (17,)))),
+    OpCase("heaviside", (Arg("self", (9,), "int64", high=2), Arg("values", (9,), "int64"))),
+    OpCase("heaviside", (Arg("self", (9,), "bool"), Arg("values", (), "bool"))),
+    OpCase("pow", (Arg("self", (9, 1), "int64"), Arg("exponent", (40,), "int64", high=40))),
+    OpCase("pow", (Arg("self", (40,), "int8", high=100), Arg("exponent", (40,), "int8", "index", 100))),
+    OpCase("pow", (Arg("self", (40,), "uint8", high=100), Arg("exponent", (40,), "uint8", "index", 200))),
+    OpCase("pow", (Arg("exponent", (9,), "int64", high=40),), {"self": 2}),
+    OpCase("pow", (Arg("exponent", (9,), "int32", high=3),), {"self": -1}),
     OpCase("atan2", _pair((3, 17), (17,), fill="special"), tolerance=1e-6),
     OpCase("atan2", _pair((9,), (9,), "int64"), tolerance=1e-6),
+    OpCase("add", (Arg("self", (9,), "uint8"),), {"other": 300, "alpha": 1}),
+    OpCase("floor_divide", (Arg("self", (9,), "uint8"),), {"other": 300}),
     OpCase("atan2", _pair((), (3,), "float64")),
     *_power_cases(),
     *_three("addcmul", ("self", "tensor1", "tensor2")),
@@ -128,7 +150,7 @@ CASES: tuple[OpCase, ...] = (
 )
 
 REFUSED: tuple[OpCase, ...] = (
-    OpCase("pow", (Arg("self", (3,), "int64"), Arg("exponent", (3,), "int64", "index"))),
-    OpCase("add", (Arg("self", (3,), "uint8"),), {"other": 300, "alpha": 1}),
+    OpCase("pow", (Arg("self", (3,), "int64"),), {"exponent": -1}),
+    OpCase("add", (Arg("self", (3,), "uint8"),), {"other": 1, "alpha": 300}),
     OpCase("mul", (Arg("self", (3,), "complex64"),), {"other": 2}),
 )

@@ -77,6 +77,6 @@ CASES: tuple[OpCase, ...] = (
 )
 
 REFUSED: tuple[OpCase, ...] = (
-    OpCase("eq", (Arg("self", (3,), "int8"),), {"other": 1000}),
+    OpCase("masked_fill", (Arg("self", (3,), "int8"), Arg("mask", (3,), "bool")), {"value": 1000}),
     OpCase("ne", (Arg("self", (3,), "complex64"), Arg("other", (3,)))),
 )

@@ -89,6 +89,22 @@ CASES: tuple[OpCase, ...] = (
         OpCase("round", (Arg("self", shape, dtype, "special"),), {"decimals": 0})
         for shape, dtype in (((40,), "float32"), ((3, 9), "float64"), ((9,), "bfloat16"), ((0,), "float16"))
     ),
+    *(
+        OpCase("round", (Arg("self", (5, 9), dtype, "special"),), {"decimals": decimals}, tolerance=1e-7)
+        for dtype in ("float32", "float64", "float16", "bfloat16")
+        for decimals in (2, -1)
+    ),
+    *(
+        OpCase(name, (_x(shape, dtype, fill),), tolerance=1e-6)
+        for name in ("angle", "deg2rad", "rad2deg")
+        for shape, dtype, fill in (
+            ((5, 17), "float32", "special"),
+            ((9,), "int64", "normal"),
+            ((), "float64", "normal"),
+            ((9,), "bfloat16", "normal"),
+        )
+    ),
+    OpCase("clamp_min", (_x((9,), "bool"), Arg("min", (9,), "bool"))),
     OpCase("nan_to_num", (_x((5, 17), fill="special"),)),
     OpCase("nan_to_num", (_x((5, 17), "float16", "special"),), {"nan": 1.5, "posinf": 3.0, "neginf": -2.0}),
     OpCase("nan_to_num", (_x((5, 17), "bfloat16", "special"),)),
@@ -100,7 +116,7 @@ CASES: tuple[OpCase, ...] = (
 
 #: attributes and dtypes that the kernel route must refuse, with a reason
 REFUSED: tuple[OpCase, ...] = (
-    OpCase("round", (Arg("self", (3,)),), {"decimals": 2}),
+    OpCase("round", (Arg("self", (3,)),), {"decimals": 400}),
     OpCase("clamp", (Arg("self", (3,)),), {"min": float("nan"), "max": None}),
     OpCase("abs", (Arg("self", (3,), "complex64"),)),
 )
