@@ -9,13 +9,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from torch2nx.aten import contraction, convolution, elementwise, normalization, pooling, reduction, views
+from torch2nx.aten import (
+    contraction,
+    convolution,
+    elementwise,
+    indexing,
+    normalization,
+    ordering,
+    pooling,
+    products,
+    reduction,
+    views,
+)
 from torch2nx.aten.row import CannotConvert, Draft, Row, draft_of
 from torch2nx.trace import Step, Value
 
 __all__ = ["CannotConvert", "Draft", "accepted", "convert"]
 
-_FAMILIES = (elementwise, contraction, convolution, normalization, pooling, reduction, views)
+_FAMILIES = (
+    elementwise,
+    contraction,
+    convolution,
+    normalization,
+    ordering,
+    pooling,
+    products,
+    reduction,
+    views,
+    indexing,
+)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Views, joins, splits, padding, rearrangements, and indexing."""
+"""Views, joins, splits, padding, and rearrangements."""
 
 from __future__ import annotations
 
@@ -107,11 +107,6 @@ def _tensor_split(draft: Draft) -> None:
     draft.attrs = {"split_sizes": [v.shape[dim] for v in draft.outputs], "dim": dim}
 
 
-def _index(draft: Draft) -> None:
-    if any(str(v.dtype) in ("torch.bool", "torch.uint8") for r, v in draft.operands.items() if r != "self"):
-        raise CannotConvert("a mask as an index selects a number of elements that depends on the data")
-
-
 ROWS: Table = {
     **rows("view reshape _unsafe_view _reshape_alias view_as reshape_as ravel", _reshape, op="reshape"),
     **rows("flatten.using_ints unsqueeze"),
@@ -140,8 +135,6 @@ ROWS: Table = {
     **rows("constant_pad_nd", _constant_pad, op="pad"),
     **rows("reflection_pad1d reflection_pad2d reflection_pad3d", _padding("reflect"), op="pad"),
     **rows("replication_pad1d replication_pad2d replication_pad3d", _padding("replicate"), op="pad"),
-    **rows("repeat repeat_interleave.self_int flip roll tril triu one_hot"),
+    **rows("repeat repeat_interleave.self_int flip roll tril triu"),
     **rows("tile", _tile, op="repeat"),
-    **rows("gather index_select"),
-    **rows("index.Tensor", _index),
 }

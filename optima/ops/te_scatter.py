@@ -1,0 +1,294 @@
+"""Writing at computed places: copy a tensor, then write (or add, multiply, ...) values into it, in order.
+
+A ``Scatter`` is a loop nest in two halves. At each point of ``outer`` the places are looked up, once; a place that
+does not exist is skipped, so that nothing is written outside the result. ``inner`` then walks over what lies
+there. Two writes to one element happen in the order of the loops: of plain writes the last one stays.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from optima.ops import exact_math as em
+from optima.ops.division import integer_divide
+from optima.ops.te_loops import Buffer, Stmt, each, nest, read, sequential, steps, store
+from optima.ops.te_reduce import FLOATS, Expr, accumulator, const, convert, extremum_identity, larger, smaller, widen
+
+if TYPE_CHECKING:
+    from tvm import te
+
+Buffers = Mapping[str, Buffer]
+Index = Sequence[Expr]
+
+_LANES = 16
+#: element writes below which a loop stays on the caller's thread
+_PARALLEL_WRITES = 2**15
+#: vectors per piece of the first copy
+_COPY_VECTORS = 256
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Where values go in a result of ``shape`` (at least one axis).
+
+    ``places(buffers, outer index)`` gives (position, extent) pairs: int64 positions, valid in 0 .. extent - 1.
+    ``target(positions, outer index, inner index)`` is the element written, ``value(buffers, outer, inner)`` what.
+    ``free`` numbers the loops (outer, then inner) whose points never write the same element as each other.
+    ``rows``: the last inner loop walks along the result's last axis.
+    """
+
+    shape: tuple[int, ...]
+    outer: tuple[int, ...]
+    inner: tuple[int, ...]
+    places: Callable[[Buffers, Index], list[tuple[Expr, int]]]
+    target: Callable[[Sequence[Expr], Index, Index], Sequence[Expr]]
+    value: Callable[[Buffers, Index, Index], Expr]
+    free: tuple[int, ...] = ()
+    rows: bool = False
+
+
+def at(buffer: Buffer, index: Index) -> Expr:
+    """``buffer[index]``; a 0-d tensor, which counts as one element, at any index."""
+    return read(buffer, *index[: len(buffer.shape)])
+
+
+def broadcast(buffer: Buffer, index: Index) -> Expr:
+    """``buffer`` at an index of a shape that it broadcasts to."""
+    from tvm import tirx
+
+    rank = len(buffer.shape)
+    zero = tirx.const(0, "int32")
+    aligned = index[len(index) - rank :]
+    return at(buffer, [zero if int(d) == 1 else i for i, d in zip(aligned, buffer.shape, strict=True)])
+
+
+def unravel(linear: Expr, shape: Sequence[int]) -> list[Expr]:
+    """The index into ``shape`` of the element that stands at ``linear`` in row-major order."""
+    index: list[Expr] = []
+    for k in range(len(shape) - 1, 0, -1):
+        index.append(linear % shape[k])
+        linear = linear // shape[k]
+    return [linear, *index[::-1]] if shape else []
+
+
+def looked_up(position: Expr, extent: int, *, wrap: bool) -> tuple[Expr, int]:
+    """A pair for ``Scatter.places``; with ``wrap`` a negative position counts from the end."""
+    from tvm import tirx
+
+    wide = position.astype("int64")
+    if wrap:
+        wide = tirx.Select(wide < 0, wide + tirx.const(extent, "int64"), wide)
+    return wide, extent
+
+
+def scatter(
+    name: str,
+    plan: Scatter,
+    tensors: Mapping[str, te.Tensor],
+    kind: tuple[tuple[int, ...], str],
+    reduce: str = "set",
+    *,
+    include_self: bool = True,
+) -> list[te.Tensor]:
+    """The tensor of ``kind`` (shape, dtype) that starts as ``tensors["self"]`` (zeros without one).
+
+    ``reduce``: set, sum, prod, mean, amax, amin. ``plan.value`` gives the dtype itself for "set", otherwise the
+    accumulator of it. ``include_self`` False leaves out what stood where something is written.
+    """
+    shape, dtype = kind
+    acc = dtype if reduce == "set" else accumulator(dtype)
+    counted = plan.shape if reduce == "mean" else (1,)
+
+    def body(ins: Sequence[Buffer], outs: Sequence[Buffer]) -> Stmt:
+        buffers = dict(zip(tensors, ins, strict=True))
+        out, counts = outs
+        mean = reduce == "mean"
+        parts = [_start(plan.shape, out, buffers.get("self"), dtype, acc)]
+        if mean:
+            start = const(1 if include_self else 0, acc)
+            parts.append(everywhere(plan.shape, lambda i: store(counts, i, start)))
+        if not include_self:
+            identity = const(_identity(reduce, acc), acc)
+            parts.append(_pass(plan, buffers, lambda i, _: store(out, i, identity)))
+
+        def write(index: Index, value: Expr) -> Stmt:
+            written = store(out, index, _combined(reduce, acc, read(out, *index), value))
+            return steps(written, store(counts, index, read(counts, *index) + const(1, acc))) if mean else written
+
+        parts.append(_pass(plan, buffers, write))
+        if mean:
+            parts.append(everywhere(plan.shape, lambda i: store(out, i, _mean(read(out, *i), read(counts, *i), acc))))
+        return steps(*parts)
+
+    # The second tensor is scratch, there for "mean"; a function of one block and no scratch has no root block.
+    written, _ = sequential(name, list(tensors.values()), [(plan.shape, acc), (counted, acc)], body)
+    return [shaped(written, shape, acc, dtype)]
+
+
+def shaped(x: te.Tensor, shape: tuple[int, ...], source: str, target: str) -> te.Tensor:
+    """``x``, of dtype ``source``, rounded to ``target``; 0-d where ``shape`` is ``()``."""
+    from tvm import te
+
+    if source == target and shape:
+        return x
+    return te.compute(shape, lambda *i: convert(x(*(i or (0,))), source, target), name="out")
+
+
+def everywhere(shape: tuple[int, ...], body: Callable[[Index], Stmt]) -> Stmt:
+    """``body`` at every index of ``shape``, which are independent: in vectors, in parallel when there are many."""
+    count = math.prod(shape)
+    piece = _COPY_VECTORS * _LANES
+
+    def element(linear: Expr) -> Stmt:
+        return body(unravel(linear, shape))
+
+    whole = count // piece if count >= _PARALLEL_WRITES else 0
+    parts = []
+    if whole:
+        parts.append(each(whole, lambda p: lanes(piece, lambda i: element(p * piece + i)), "parallel"))
+    if count > whole * piece:
+        parts.append(lanes(count - whole * piece, lambda i: element(whole * piece + i)))
+    return steps(*parts)
+
+
+def _start(shape: tuple[int, ...], out: Buffer, source: Buffer | None, dtype: str, acc: str) -> Stmt:
+    def first(index: Index) -> Stmt:
+        if source is None:
+            return store(out, index, em.literal(0, acc, index))
+        value = at(source, index)
+        return store(out, index, value if acc == dtype else widen(value, dtype))
+
+    return everywhere(shape, first)
+
+
+def lanes(extent: int, body: Callable[[Expr], Stmt]) -> Stmt:
+    """``body(i)`` for i in ``range(extent)``, whose points are independent: in vectors, and one by one at the end."""
+    whole, rest = divmod(extent, _LANES)
+    parts = []
+    if whole:
+        parts.append(each(whole, lambda c: each(_LANES, lambda v: body(c * _LANES + v), "vectorized", "v"), name="c"))
+    if rest:
+        parts.append(each(rest, lambda i: body(whole * _LANES + i)))
+    return steps(*parts)
+
+
+def _pass(plan: Scatter, buffers: Buffers, write: Callable[[Index, Expr], Stmt]) -> Stmt:
+    """``write(target, value)`` at every point of the plan's loops, in order but for a free loop in parallel."""
+    extents = (*plan.outer, *plan.inner)
+    work = math.prod(extents)
+    last = len(extents) - 1
+    chosen = next((k for k in plan.free if extents[k] > 1), None) if work >= _PARALLEL_WRITES else None
+    strips = _strips(extents[-1]) if plan.rows and chosen == last else 1
+    if chosen is None or (plan.rows and chosen == last and strips == 1):
+        return nest(plan.outer, lambda *outer: _point(plan, buffers, write, list(outer), None, None))
+    if strips > 1:
+        width = extents[-1] // strips
+
+        def strip(number: Expr) -> Stmt:
+            part = (number * width, width)
+            return nest(plan.outer, lambda *outer: _point(plan, buffers, write, list(outer), None, part))
+
+        return each(strips, strip, "parallel", "strip")
+    return each(extents[chosen], partial(_rest, plan, buffers, write, chosen), "parallel", "p")
+
+
+def _rest(plan: Scatter, buffers: Buffers, write: Callable[[Index, Expr], Stmt], chosen: int, fixed: Expr) -> Stmt:
+    """The loops but ``chosen``, which is at ``fixed``."""
+    count = len(plan.outer)
+    if chosen >= count:
+        held = (chosen - count, fixed)
+        return nest(plan.outer, lambda *outer: _point(plan, buffers, write, list(outer), held, None))
+
+    def inserted(*others: Expr) -> Stmt:
+        return _point(plan, buffers, write, [*others[:chosen], fixed, *others[chosen:]], None, None)
+
+    return nest((*plan.outer[:chosen], *plan.outer[chosen + 1 :]), inserted)
+
+
+def _point(
+    plan: Scatter,
+    buffers: Buffers,
+    write: Callable[[Index, Expr], Stmt],
+    outer: list[Expr],
+    held: tuple[int, Expr] | None,
+    strip: tuple[Expr, int] | None,
+) -> Stmt:
+    """The inner loops at one outer point, if its places exist.
+
+    ``held`` is (number, value) of an inner loop that runs outside; ``strip`` (start, width) of the last one.
+    """
+    from tvm import tirx
+
+    found = plan.places(buffers, outer)
+    wide = [tirx.Var(f"place{k}", "int64") for k in range(len(found))]
+    narrow = [tirx.Var(f"at{k}", "int32") for k in range(len(found))]
+
+    def element(*inner: Expr) -> Stmt:
+        return write(plan.target(narrow, outer, inner), plan.value(buffers, outer, inner))
+
+    inner = _inner(plan, element, held, strip)
+    if not found:
+        return inner
+    exists = [x for w, (_, extent) in zip(wide, found, strict=True) for x in (w >= 0, w < tirx.const(extent, "int64"))]
+    casts = [tirx.Bind(n, w.astype("int32")) for n, w in zip(narrow, wide, strict=True)]
+    binds = [tirx.Bind(w, position) for w, (position, _) in zip(wide, found, strict=True)]
+    return steps(*binds, tirx.IfThenElse(tirx.all(*exists), steps(*casts, inner), None))
+
+
+def _inner(
+    plan: Scatter, element: Callable[..., Stmt], held: tuple[int, Expr] | None, strip: tuple[Expr, int] | None
+) -> Stmt:
+    if held is not None:
+        number, value = held
+        rest = (*plan.inner[:number], *plan.inner[number + 1 :])
+
+        def inserted(*others: Expr) -> Stmt:
+            return element(*others[:number], value, *others[number:])
+
+        return _rows(rest, inserted, plan.rows and number != len(plan.inner) - 1)
+    if strip is not None:
+        start, width = strip
+        return _rows((*plan.inner[:-1], width), lambda *i: element(*i[:-1], start + i[-1]), True)
+    return _rows(plan.inner, element, plan.rows)
+
+
+def _rows(extents: Sequence[int], element: Callable[..., Stmt], vectors: bool) -> Stmt:
+    if not vectors:
+        return nest(extents, element)
+    return nest(extents[:-1], lambda *i: lanes(extents[-1], lambda last: element(*i, last)))
+
+
+def _strips(extent: int) -> int:
+    """Into how many equal strips of whole vectors a row is cut, so that strips can run in parallel."""
+    return next((n for n in (8, 6, 4, 3, 2) if extent % (n * _LANES) == 0), 1)
+
+
+def _combined(reduce: str, dtype: str, old: Expr, new: Expr) -> Expr:
+    if reduce == "set":
+        return new
+    if reduce in ("sum", "mean"):
+        return em.add(old, new)
+    if reduce == "prod":
+        return em.multiply(old, new)
+    if dtype == "bool":
+        return em.logical_or(old, new) if reduce == "amax" else em.logical_and(old, new)
+    return larger(new, old, dtype) if reduce == "amax" else smaller(new, old, dtype)
+
+
+def _identity(reduce: str, dtype: str) -> float | int | bool:
+    if reduce in ("amax", "amin"):
+        return extremum_identity(dtype, lowest=reduce == "amax")
+    return 1 if reduce == "prod" else 0
+
+
+def _mean(total: Expr, count: Expr, dtype: str) -> Expr:
+    """``total / count``; rounded down for integers, and ``total`` where nothing was counted, as torch does."""
+    from tvm import tirx
+
+    one = tirx.const(1, dtype)
+    divisor = tirx.Select(count.equal(tirx.const(0, dtype)), one, count)
+    return tirx.div(total, divisor) if dtype in FLOATS else integer_divide(total, divisor, "floor")
