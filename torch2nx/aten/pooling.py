@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from torch2nx.aten.row import CannotConvert, Draft, Table, per_axis, rows
+from torch2nx.aten.row import Draft, Table, per_axis, rows
 
 
 def _pool(axes: int, *names: str) -> Callable[[Draft], None]:
@@ -36,22 +36,22 @@ def _adaptive(axes: int) -> Callable[[Draft], None]:
 
 
 def _resize(draft: Draft) -> None:
-    """The form with explicit scales per axis becomes the ``.vec`` form with a size or with factors."""
-    draft.rename(self="input")
+    """The form with explicit scales per axis: a size, or factors; both where the factors do not give the size."""
+    draft.operands = {"input": draft.operands["self"]}
     scales = [draft.attrs.pop(k) for k in list(draft.attrs) if k.startswith("scales")]
-    if any(s is not None for s in scales):
-        extents = next(iter(draft.operands.values())).shape[2:]
-        if any(s is None for s in scales):
-            raise CannotConvert("some axes have a scale and some have none")
-        if [int(e * s) for e, s in zip(extents, scales, strict=True)] != draft.attrs["output_size"]:
-            raise CannotConvert("its scales do not give its output size")
+    extents = draft.operands["input"].shape[2:]
+    if all(s is None for s in scales):
+        draft.attrs["scale_factors"] = None
+        return
+    draft.attrs["scale_factors"] = [s or 0.0 for s in scales]
+    if [int(e * (s or 0.0)) for e, s in zip(extents, scales, strict=True)] == draft.attrs["output_size"]:
         draft.attrs["output_size"] = None
-    draft.attrs["scale_factors"] = scales if any(s is not None for s in scales) else None
 
 
 _RESIZES = (
     "upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d upsample_bilinear2d "
-    "upsample_trilinear3d"
+    "upsample_trilinear3d upsample_bicubic2d _upsample_nearest_exact1d _upsample_nearest_exact2d "
+    "_upsample_nearest_exact3d _upsample_bilinear2d_aa _upsample_bicubic2d_aa"
 )
 
 ROWS: Table = {
