@@ -24,6 +24,7 @@ from optima.ops.te_reduce import (
     refuse_dtypes,
     row_rule,
 )
+from optima.ops.te_spread import correction_of, spread
 
 if TYPE_CHECKING:
     from tvm import te
@@ -123,36 +124,13 @@ def _positions(kind: str, view: OpView, tensors: Tensors) -> list[te.Tensor]:
 
 
 def _spread(root: bool, view: OpView, tensors: Tensors) -> list[te.Tensor]:
-    """var, std in two passes: the mean, then the mean square of differences from it."""
-    from tvm import tirx
-
-    (x,) = tensors.values()
+    """var, std."""
     out, shape = view.outputs[0], view.first.shape
     acc = accumulator(out.dtype)
-    axes = _axes(view)
-    count = _count(view, axes)
-    correction = view.attrs.get("correction")
-    if correction is None:
-        correction = 1 if view.attrs.get("unbiased", True) else 0
-    rule = row_rule(shape, axes)
-    read = _read(view, tensors, out.dtype)
-    total = fold("sum", read, shape, axes, acc, keepdim=True, name="total", rule=rule)
-
-    def square(*index: Expr) -> Expr:
-        mean = total(*(0 if d in axes else i for d, i in enumerate(index))) / const(max(count, 1), acc)
-        return (read(*index) - mean) * (read(*index) - mean)
-
     keepdim = view.attrs.get("keepdim", False)
-    squares = fold("sum", square, shape, axes, acc, keepdim=keepdim, name="squares", rule=rule)
-    freedom = max(count - correction, 0)
-
-    def result(value: Expr) -> Expr:
-        if freedom == 0:  # torch divides by zero: inf, or NaN for 0 / 0
-            return tirx.Select(value > const(0, acc), const(math.inf, acc), const(math.nan, acc))
-        variance = value / const(freedom, acc)
-        return tirx.sqrt(variance) if root else variance
-
-    return [finish(_mapped(squares, result, view.op), acc, out.dtype)]
+    read = _read(view, tensors, out.dtype)
+    value, _ = spread(read, shape, _axes(view), acc, correction=correction_of(view), root=root, keepdim=keepdim)
+    return [finish(value, acc, out.dtype)]
 
 
 def _vector_norm(view: OpView, tensors: Tensors) -> list[te.Tensor]:

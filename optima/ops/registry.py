@@ -26,6 +26,7 @@ FAMILIES = (
     "convolution",
     "pooling",
     "reduction",
+    "statistics",
     "softmax",
     "scan",
     "ordering",
