@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from optima.ops.entry import Cost, OpEntry, OpView, Te, Trait
 from optima.ops.reference import aten
+from optima.ops.te_contract import Label, contract, term_of
 from optima.ops.te_reduce import (
     FLOATS,
     INTEGERS,
@@ -88,7 +89,18 @@ def _linear(view: OpView, tensors: Tensors) -> list[te.Tensor]:
     return [finish(value, acc, out.dtype)]
 
 
-def _scaled_sum(first: str, second: str) -> Callable[[OpView, Tensors], list[te.Tensor]]:
+def _summed_batch(a: te.Tensor, b: te.Tensor, shape: Sequence[int], dtype: str) -> te.Tensor:
+    """The sum of the products of two batches: one product, whose depth is batch and depth."""
+    acc = accumulator(dtype)
+    terms = [term_of(t, labels, acc) for t, labels in ((a, "bik"), (b, "bkj"))]
+    extents: dict[Label, int] = dict(zip("bik", (int(d) for d in a.shape), strict=True))
+    extents["j"] = int(b.shape[-1])
+    return contract(terms, "ij", extents, acc)
+
+
+def _scaled_sum(
+    first: str, second: str, multiply: Callable[..., te.Tensor] = product
+) -> Callable[[OpView, Tensors], list[te.Tensor]]:
     """``beta * self + alpha * (first @ second)``; ``self`` is not read when beta is 0, as in torch."""
 
     def compute(view: OpView, tensors: Tensors) -> list[te.Tensor]:
@@ -97,7 +109,7 @@ def _scaled_sum(first: str, second: str) -> Callable[[OpView, Tensors], list[te.
         out = view.outputs[0]
         acc = accumulator(out.dtype)
         alpha, beta = view.attrs.get("alpha", 1), view.attrs.get("beta", 1)
-        value = product(tensors[first], tensors[second], out.shape, out.dtype)
+        value = multiply(tensors[first], tensors[second], out.shape, out.dtype)
         addend = tensors["self"]
         extents = [int(d) for d in addend.shape]
 
@@ -150,7 +162,9 @@ ENTRIES: tuple[OpEntry, ...] = (
     _entry("bmm", ("self", "mat2"), _matmul),
     _entry("mv", ("self", "vec"), _matmul),
     _entry("dot", ("self", "tensor"), _matmul),
+    _entry("vdot", ("self", "other"), _matmul),
     _entry("addmm", ("self", "mat1", "mat2"), _scaled_sum("mat1", "mat2"), _SCALES),
     _entry("addmv", ("self", "mat", "vec"), _scaled_sum("mat", "vec"), _SCALES),
+    _entry("addbmm", ("self", "batch1", "batch2"), _scaled_sum("batch1", "batch2", _summed_batch), _SCALES),
     _entry("baddbmm", ("self", "batch1", "batch2"), _scaled_sum("batch1", "batch2"), _SCALES),
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from optima.ops.entry import Cost, OpEntry, OpView, Te, Trait
 from optima.ops.reference import aten
 from optima.ops.te_argextremum import argextremum
+from optima.ops.te_norm import p_norm
 from optima.ops.te_reduce import (
     FLOATS,
     INTEGERS,
@@ -134,43 +135,11 @@ def _spread(root: bool, view: OpView, tensors: Tensors) -> list[te.Tensor]:
 
 
 def _vector_norm(view: OpView, tensors: Tensors) -> list[te.Tensor]:
-    from tvm import tirx
-
-    out, shape = view.outputs[0], view.first.shape
-    order = float(view.attrs.get("ord", 2))
+    out = view.outputs[0]
     acc = accumulator(out.dtype)
-    axes = _axes(view)
+    order, keepdim = float(view.attrs.get("ord", 2)), view.attrs.get("keepdim", False)
     read = _read(view, tensors, out.dtype)
-
-    def power(v: Expr) -> Expr:
-        if order == 0.0:
-            return convert(v, acc, "bool").astype(acc)
-        if order == 2.0:
-            return v * v
-        return tirx.abs(v) if order in (1.0, math.inf, -math.inf) else _power(tirx.abs(v), order, acc)
-
-    kind = {math.inf: "max", -math.inf: "min"}.get(order, "sum")
-    value = fold(
-        kind,
-        lambda *i: power(read(*i)),
-        shape,
-        axes,
-        acc,
-        keepdim=view.attrs.get("keepdim", False),
-        name="folded",
-        rule=row_rule(shape, axes) if kind == "sum" else "",
-    )
-    if order == 2.0:
-        value = _mapped(value, tirx.sqrt, "norm")
-    elif order not in (0.0, 1.0, math.inf, -math.inf):
-        value = _mapped(value, lambda v: _power(v, 1 / order, acc), "norm")
-    return [finish(value, acc, out.dtype)]
-
-
-def _power(base: Expr, exponent: float, dtype: str) -> Expr:
-    from tvm import tirx
-
-    return tirx.pow(base, const(exponent, dtype))
+    return [finish(p_norm(read, view.first.shape, _axes(view), order, acc, keepdim=keepdim), acc, out.dtype)]
 
 
 def _either(full: str, dim: str, *dropped: str) -> Callable[..., Any]:
