@@ -1,37 +1,72 @@
-"""``python -m conformance``: judge entries of PyTorch's own tests."""
+"""``python -m conformance``: judge entries of PyTorch's own tests; check or update the claims table."""
 
 from __future__ import annotations
 
 import argparse
 import fnmatch
+import platform
+import resource
+import sys
 import time
-from collections import Counter
 
+from conformance import claims, page
 from conformance.entry import Verdict
-from conformance.samples import DTYPES, names, takes
+from conformance.samples import DTYPES, names
 from conformance.sweep import sweep
 
 
 def main() -> None:
-    """Parse the command line, sweep, print a line per entry and a summary."""
+    """Parse the command line, sweep, print a line per entry and a summary. Exits with 1 for a broken claim."""
     parser = argparse.ArgumentParser(prog="conformance", description=__doc__)
     parser.add_argument("patterns", nargs="*", help="entries by name or pattern, such as 'nn.functional.*'")
-    parser.add_argument("--dtype", action="append", choices=DTYPES, help="default: float32")
+    parser.add_argument("--dtype", action="append", choices=DTYPES, help="default: float32; --dtype may be repeated")
     parser.add_argument("--limit", type=int, default=100, help="samples per entry at most, spread evenly")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--check", action="store_true", help="fail for claims that no longer hold")
+    parser.add_argument("--update", action="store_true", help="write the claims table and docs/conformance.md")
     options = parser.parse_args()
-    dtypes = options.dtype or ["float32"]
+    dtypes = options.dtype or [DTYPES[0]]
     chosen = [n for n in names() if not options.patterns or any(fnmatch.fnmatch(n, p) for p in options.patterns)]
-    requests = [(n, d) for n in chosen for d in dtypes if takes(n, d)]
     began = time.monotonic()
-    verdicts = sweep(requests, limit=options.limit, workers=options.workers, report=_print)
-    counts = Counter(v.status for v in verdicts)
-    print(f"{len(verdicts)} in {time.monotonic() - began:.0f} s:", dict(counts))
+    verdicts = sweep(
+        [(n, d) for d in dtypes for n in chosen], limit=options.limit, workers=options.workers, report=_print
+    )
+    seconds = time.monotonic() - began
+    for dtype, table in claims.counts(verdicts).items():
+        print(f"{dtype}: {dict(table)}, {seconds:.0f} s, peak {_peak_mib():.0f} MiB in one process")
+    known = claims.read()
+    if options.update:
+        merged = known | {(v.name, v.dtype): v for v in verdicts}
+        ordered = {(n, d): merged[n, d] for d in DTYPES for n in names() if (n, d) in merged}
+        claims.write(ordered.values())
+        page.write(ordered, _facts(seconds, len(verdicts), options.workers))
+    faults = claims.broken(known if options.check else {}, verdicts)
+    if options.check:
+        for line in claims.unclaimed(known, verdicts):
+            print("unclaimed:", line)
+    for line in faults:
+        print("BROKEN:", line)
+    sys.exit(1 if faults else 0)
 
 
 def _print(verdict: Verdict) -> None:
     share = f"{verdict.equal}/{verdict.tried}"
     print(f"{verdict.status:9} {verdict.name} {verdict.dtype} {share} {verdict.reason}", flush=True)
+
+
+def _peak_mib() -> float:
+    """The largest resident size that any worker process had, in MiB."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
+def _facts(seconds: float, entries: int, workers: int) -> list[str]:
+    import torch
+    import tvm
+
+    return [
+        f"The last sweep: {entries} lines in {seconds / 60:.0f} minutes with {workers} workers, at most "
+        f"{_peak_mib():.0f} MiB in one process; torch {torch.__version__}, TVM {tvm.__version__}, {platform.machine()}."
+    ]
 
 
 if __name__ == "__main__":

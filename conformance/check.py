@@ -82,11 +82,9 @@ def _compared(sample: Sample, expected: list[torch.Tensor], actual: list[torch.T
     if len(expected) != len(actual):
         return Outcome(WRONG, f"{len(actual)} outputs for {len(expected)}")
     for index, (want, got) in enumerate(zip(expected, actual, strict=True)):
-        tolerance: dict[str, float] = {}
-        if sample.tolerances is not None and want.is_floating_point():
-            tolerance = dict(zip(("rtol", "atol"), sample.tolerances, strict=True))
+        rtol, atol = sample.tolerances if sample.tolerances and want.is_floating_point() else (None, None)
         try:
-            torch.testing.assert_close(got, want, equal_nan=True, check_stride=False, **tolerance)
+            torch.testing.assert_close(got, want, equal_nan=True, check_stride=False, rtol=rtol, atol=atol)
         except AssertionError as error:
             if not _as_accurate(sample, index, want, got):
                 return Outcome(WRONG, f"output {index}: {_line(error)}")

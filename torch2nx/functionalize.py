@@ -12,7 +12,7 @@ from typing import Any
 
 from devices.errors import Problem
 from torch2nx.errors import ConvertError
-from torch2nx.trace import INPUT, RESULT, Step, Trace, Value, replaced, values_in
+from torch2nx.trace import INPUT, RESULT, Step, Trace, Value, extent, replaced, values_in
 
 #: what aten returns its argument itself for in eval mode, although traced tensors do not show it
 ALIASES_IN_EVAL = (
@@ -105,7 +105,9 @@ class _Memory:
             for value in step.outputs:
                 self._born[value] = index
                 if step.target.startswith(ALIASES_IN_EVAL) and operands:
-                    self._merged[_storage(value)] = self.key(operands[0])
+                    same = self.key(operands[0])
+                    if self.key(value) != same:
+                        self._merged[self.key(value)] = same
                 self.members.setdefault(self.key(value), []).append(value)
         for value in values_in(trace.results):
             self.last_read[value] = len(trace.steps)
@@ -143,7 +145,8 @@ def _storage(value: Value) -> Any:
 
 def _geometry(value: Value) -> Any:
     meta = value.meta
-    return (tuple(meta.shape), meta.stride(), meta.storage_offset(), meta.dtype)
+    strides = tuple(extent(s) for s in meta.stride())
+    return (value.shape, strides, extent(meta.storage_offset()), meta.dtype)
 
 
 def _state_write(memory: _Memory, step: Step) -> Problem | None:
@@ -173,7 +176,7 @@ def _pure_steps(step: Step, written: str) -> list[Step]:
     result = step.outputs[0]
     shown = _shown(pure, {k: step.arguments[k] for k in names if k in step.arguments})
     new = Step(str(pure), pure, {k: step.arguments.get(k) for k in names}, [result], step.origin)
-    if shown is None or tuple(shown.shape) != tuple(result.meta.shape):
+    if shown is None or tuple(map(extent, shown.shape)) != result.shape:
         raise ViewWrite(step.target)
     if shown.dtype == result.meta.dtype:
         return [new]
@@ -202,5 +205,9 @@ def _shown(pure: Any, arguments: dict[str, Any]) -> Any:
     values = {k: fake(v) for k, v in arguments.items()}
     leading = [values.pop("self")] if "self" in values else []
     with torch.no_grad():
-        shown = pure(*leading, **values)
+        try:
+            shown = pure(*leading, **values)
+        # A shape that depends on data may have to be compared, which torch refuses in several ways.
+        except Exception:  # noqa: BLE001
+            return None
     return shown if isinstance(shown, torch.Tensor) else None
