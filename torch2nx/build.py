@@ -12,6 +12,7 @@ from devices.errors import Problem
 from torch2nx import schema, structure
 from torch2nx.aten import CannotConvert, Draft, convert
 from torch2nx.errors import ConvertError, UnsupportedOp
+from torch2nx.extensions import extension_of
 from torch2nx.trace import INPUT, Step, Trace, Value, values_in
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ def build(trace: Trace, positional: list[str], optional: list[str]) -> nx.DiGrap
         state=[],
         producer=_producer(),
     )
+    own = {found.op: found.module for step, _ in drafts if (found := extension_of(step.target)) is not None}
+    if own:
+        graph.graph["extensions"] = own
     return graph
 
 
@@ -63,7 +67,8 @@ def _drafts(trace: Trace) -> list[tuple[Step, Draft]]:
         raise UnsupportedOp(
             f"{len(problems)} operator(s) of the model cannot be converted",
             problems=problems,
-            hint="write these lines with supported operators, or keep that part of the model outside",
+            hint="write these lines with supported operators, add an operator (docs/adding_an_op.md), or keep that "
+            "part of the model outside",
         )
     return drafts
 

@@ -20,6 +20,14 @@ class UnsupportedOp(UserError):
     """
 
 
+class RegisterError(UserError):
+    """An operator of the user's own that cannot be registered as its entry states it. Every fault is listed.
+
+    Example: an entry with the operand ``input`` for a torch operator whose argument is called ``x``.
+    Fix: use the schema's names; docs/adding_an_op.md walks through an entry.
+    """
+
+
 class GraphError(UserError):
     """A graph file or networkx graph that breaks the contract: truncated, cyclic, dangling, mistyped.
 

@@ -36,6 +36,7 @@ Graph attributes, in ``G.graph``:
     symbols          {name: [min, max]}: named dimensions; empty in version 1
     state            [[input tensor, output tensor]]: reserved for buffers that a model writes; empty
     producer         {"torch2nx": version, "torch": version}
+    extensions       {op: the module that registers it}: ops of the user's own; absent where there are none
 """
 
 from __future__ import annotations
@@ -143,6 +144,9 @@ def _graph_problems(graph: nx.DiGraph) -> Iterator[Problem]:
     producer = graph.graph.get("producer")
     if isinstance(producer, dict) and not all(type(t) is str for pair in producer.items() for t in pair):
         yield Problem("producer", "it maps names to versions, both as text")
+    own = graph.graph.get("extensions", {})
+    if type(own) is not dict or not all(type(t) is str for pair in own.items() for t in pair):
+        yield Problem("extensions", "it maps ops to the modules that register them, both as text")
     for key, what in (("symbols", "named dimensions"), ("state", "written buffers")):
         if graph.graph.get(key):
             yield Problem(key, f"{what} are reserved: this version reads graphs without them")

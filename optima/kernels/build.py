@@ -9,11 +9,16 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from devices import UserError
 from optima.graph import Graph
+from optima.kernels.lower import program_of, scheduled
+from optima.kernels.program import read_program, renamed
 from optima.kernels.target import CpuTarget
+
+if TYPE_CHECKING:
+    import tvm
 
 #: seconds that a link of one object may take before it is taken for hung
 _LINK_TIMEOUT_S = 120
@@ -32,20 +37,28 @@ class LinkError(UserError):
 def compile_kernel(payload: Mapping[str, Any]) -> bytes:
     """The ``.so`` of one kernel, as a job: ``{"name": ..., "group": Graph.dump() text, "target": CpuTarget dict}``.
 
-    It exports ``__tvm_ffi_<name>``. Pure: the bytes depend on the payload and the toolchain only. Raises LinkError.
+    Instead of a group it may have a ``program`` (see ``optima.kernels.program``), or an ``object`` to link. It
+    exports ``__tvm_ffi_<name>``. Pure: the bytes depend on the payload and the toolchain only. Raises LinkError.
     """
     _keep_torch_out()
     target = CpuTarget.from_dict(payload["target"])
+    if "object" in payload:
+        return link(payload["object"])
+    if "program" in payload:
+        return link(program_code(read_program(payload["program"]), target, payload["name"]))
     return link(object_code(Graph.parse(payload["group"]), target, payload["name"]))
 
 
 def object_code(group: Graph, target: CpuTarget, name: str) -> bytes:
     """The relocatable object that LLVM makes of a group."""
+    return program_code(program_of(group), target, name)
+
+
+def program_code(program: tvm.IRModule, target: CpuTarget, name: str) -> bytes:
+    """The relocatable object that LLVM makes of an unscheduled program, its function called ``name``."""
     import tvm
 
-    from optima.kernels.lower import lower
-
-    built = tvm.compile(lower(group, target, name), target.tvm_target())
+    built = tvm.compile(scheduled(renamed(program, name), target), target.tvm_target())
     with tempfile.TemporaryDirectory(prefix="optima-") as folder:
         file = Path(folder) / "kernel.o"
         built.mod.write_to_file(str(file))

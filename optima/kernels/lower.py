@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from devices import InternalError
 from optima.graph import Graph, TensorType
+from optima.kernels.compute import compute
 from optima.kernels.target import CpuTarget
-from optima.ops.entry import No, OpView
+from optima.ops.entry import No
 from optima.ops.registry import entry_of
 
 if TYPE_CHECKING:
@@ -21,10 +22,15 @@ def lower(group: Graph, target: CpuTarget, name: str = "kernel") -> tvm.IRModule
     Its arguments are ``group.inputs``, the parameters in ``group.tensors`` order, then ``group.outputs``; each a
     dense row-major buffer. Raises InternalError for an op without a kernel route: the backend's check comes first.
     """
+    return scheduled(program_of(group, name), target)
+
+
+def scheduled(program: tvm.IRModule, target: CpuTarget) -> tvm.IRModule:
+    """What ``program_of`` gave, ready for the code generator."""
     from optima.kernels.bind_lets import bind_lets
     from optima.kernels.schedule import schedule
 
-    return bind_lets(schedule(program_of(group, name), target))
+    return bind_lets(schedule(program, target))
 
 
 def program_of(group: Graph, name: str = "kernel") -> tvm.IRModule:
@@ -39,8 +45,7 @@ def program_of(group: Graph, name: str = "kernel") -> tvm.IRModule:
         if entry is None or isinstance(entry.te, No):
             raise InternalError(f"{op.name} ({op.op}) reached the kernel compiler without a kernel route")
         tensors = {role: values[n] for role, n in zip(op.roles, op.inputs, strict=True)}
-        results = entry.te.compute(OpView.of(group, op), tensors)
-        values.update(zip(op.outputs, results, strict=True))
+        values.update(zip(op.outputs, compute(entry, group, op, tensors), strict=True))
     outputs = _distinct([values[n] for n in group.outputs], arguments)
     function = te.create_prim_func([*arguments, *outputs]).with_attr("global_symbol", name)
     return tvm.IRModule({name: function})

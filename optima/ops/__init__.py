@@ -12,7 +12,8 @@ from optima.ops.entry import (
     Yes,
     streaming_cost,
 )
-from optima.ops.registry import DuplicateOp, all_entries, entry_of, register
+from optima.ops.reference import torch_op
+from optima.ops.registry import DuplicateOp, all_entries, entry_of, is_registered, register
 
 __all__ = [
     "REQUIRED",
@@ -27,6 +28,8 @@ __all__ = [
     "Yes",
     "all_entries",
     "entry_of",
+    "is_registered",
     "register",
     "streaming_cost",
+    "torch_op",
 ]

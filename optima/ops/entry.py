@@ -135,6 +135,8 @@ class OpEntry:
     te: Te | No = No("no kernel route")
     onnx: Any = No("no ONNX emission yet")
     cost: Callable[[OpView], Cost] = streaming_cost
+    #: the torch operator that it is traced from, for an operator of the user's own: "mylib::cube"
+    source: str = ""
     #: a compile-time form that no user graph holds (blocked layouts); only passes make it
     internal: bool = False
 

@@ -36,6 +36,30 @@ def aten(name: str) -> Callable[..., Any]:
     return call
 
 
+def torch_op(source: str) -> Callable[..., Any]:
+    """A reference that calls the ``torch.library`` operator ``source``, such as ``"mylib::cube"``.
+
+    On fake tensors it is what ``register_fake`` gave, so the operator's own shape rule is the entry's.
+    """
+    namespace, _, rest = source.partition("::")
+    packet, _, overload = rest.partition(".")
+
+    def call(**arguments: Any) -> Any:
+        import torch
+
+        function = getattr(getattr(torch.ops, namespace), packet)
+        if overload:
+            function = getattr(function, overload)
+        return function(**arguments)
+
+    return call
+
+
+def forget_types() -> None:
+    """Forget all derived types: an entry was replaced."""
+    _infer.cache_clear()
+
+
 def to_torch(value: np.ndarray[Any, Any], dtype: str) -> torch.Tensor:
     """A torch tensor of ``dtype`` over a numpy array; bfloat16 comes as uint16 bits."""
     import torch
@@ -71,7 +95,11 @@ def call_reference(op: Op, operands: Sequence[torch.Tensor]) -> tuple[torch.Tens
 
     entry = entry_of(op.op)
     if entry is None:
-        raise GraphError(f"there is no operator named {op.op!r}", problems=[op.problem("unknown operator")])
+        raise GraphError(
+            f"there is no operator named {op.op!r}",
+            problems=[op.problem("unknown operator")],
+            hint="if it is one of your own, import the module that registers it first",
+        )
     arguments: dict[str, Any] = {}
     for role, tensor in zip(op.roles, operands, strict=True):
         head, dot, index = role.partition(".")

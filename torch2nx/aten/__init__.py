@@ -22,9 +22,13 @@ from torch2nx.aten import (
     views,
 )
 from torch2nx.aten.row import CannotConvert, Draft, Row, draft_of
+from torch2nx.extensions import extension_of, registered
 from torch2nx.trace import Step, Value
 
 __all__ = ["CannotConvert", "Draft", "accepted", "convert"]
+
+#: namespaces of operators that PyTorch brings
+_OF_TORCH = ("aten", "prim", "prims", "torchvision", "quantized", "quantized_decomposed")
 
 _FAMILIES = (
     elementwise,
@@ -46,8 +50,8 @@ def _table() -> dict[str, Row]:
 
 
 def accepted() -> dict[str, str]:
-    """Every accepted overload (``aten.conv2d.default``) -> the op that it becomes."""
-    return {key: row.op for key, row in _table().items()}
+    """Every accepted overload (``aten.conv2d.default``) -> the op that it becomes; the user's own come last."""
+    return {key: row.op for key, row in _table().items()} | registered()
 
 
 def convert(step: Step, used: Callable[[Value], bool]) -> Draft:
@@ -55,7 +59,8 @@ def convert(step: Step, used: Callable[[Value], bool]) -> Draft:
 
     Raises CannotConvert with the reason when there is none.
     """
-    row = _table().get(step.target)
+    own = extension_of(step.target)
+    row = _table().get(step.target) if own is None else Row(own.op)
     if row is None:
         raise CannotConvert(_why_not(step))
     for value in (*step.operands, *step.outputs):
@@ -72,6 +77,11 @@ def convert(step: Step, used: Callable[[Value], bool]) -> Draft:
 def _why_not(step: Step) -> str:
     import torch
 
+    written = step.arguments.get("0")
+    if step.target.startswith("auto_functionalized") and written is not None:
+        return f"{written} writes into its operands: define it to return a new tensor"
+    if isinstance(step.overload, torch._ops.OpOverload) and step.overload.namespace not in _OF_TORCH:
+        return "it is an operator of your own: register an entry for it"
     tags = getattr(step.overload, "tags", ())
     if torch.Tag.nondeterministic_seeded in tags:
         return "it draws random numbers"

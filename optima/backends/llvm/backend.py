@@ -15,10 +15,13 @@ from optima.backends.base import Backend, CompileOptions, Constant, Job, Subgrap
 from optima.backends.llvm.meta import CallMeta, ConstantMeta, KernelMeta, LlvmSubgraph
 from optima.backends.llvm.storage import assign
 from optima.graph import Graph, Op
+from optima.kernels.build import program_code
+from optima.kernels.compute import ComputeError, faults_of
 from optima.kernels.naming import canonical, kernel_key, kernel_name, toolchain_versions
+from optima.kernels.program import Program, own_program
 from optima.kernels.target import CpuTarget, resolve
 from optima.ops.entry import Answer, No, OpView, Yes
-from optima.ops.registry import entry_of
+from optima.ops.registry import entry_of, is_registered
 from optima.passes import OnPass, PassContext, groups_of, run_passes
 from optima.version import __version__
 
@@ -46,7 +49,9 @@ class LlvmBackend:
         self, graph: Graph, op_names: Sequence[str], device: DeviceRef, options: CompileOptions
     ) -> Mapping[str, Answer]:
         """Each op's kernel route answers for its own attributes, ranks and dtypes."""
-        return {name: _answer(graph, graph.op_by_name[name]) for name in op_names}
+        answers = {name: _answer(graph, graph.op_by_name[name]) for name in op_names}
+        _try_own(graph, [graph.op_by_name[name] for name, answer in answers.items() if answer])
+        return answers
 
     def resolve(self, device: DeviceRef, options: CompileOptions) -> Mapping[str, Any]:
         """Triple, cpu, the resolved feature list, vector width and threads."""
@@ -130,13 +135,23 @@ def _lower(subgraph: Graph, target: CpuTarget, on_pass: OnPass | None) -> Lowere
             aliases.extend(ops)
             continue
         part = canonical(graph.extract(group, ops))
-        key = kernel_key(part, target, toolchain_versions())
+        own = own_program(part)
+        key = kernel_key(part, target, {**toolchain_versions(), **({"program": own.digest} if own else {})})
         name = kernel_name(part, key)
-        payload = {"name": name, "group": part.dump(), "target": target.to_dict()}
+        payload = {"name": name, "target": target.to_dict(), **_content(part, own, target, name)}
         jobs.append(_job(key, name, payload, ops))
         calls.append(ops)
         names.append(name)
     return Lowered(graph, tuple(calls), tuple(names), tuple(aliases), tuple(jobs))
+
+
+def _content(part: Graph, own: Program | None, target: CpuTarget, name: str) -> dict[str, Any]:
+    """What a job compiles: the group, or the program that a user's own compute made of it here."""
+    if own is None:
+        return {"group": part.dump()}
+    if own.text:
+        return {"program": own.text}
+    return {"object": program_code(own.module, target, name)}
 
 
 def _job(key: str, name: str, payload: Mapping[str, Any], ops: Sequence[Op]) -> Job:
@@ -160,7 +175,24 @@ def _answer(graph: Graph, op: Op) -> Answer:
     view = OpView.of(graph, op)
     if all(t.numel == 0 for t in view.outputs):
         return Yes()  # nothing to compute: no kernel is made
-    return entry.kernel_answer(view)
+    try:
+        return entry.kernel_answer(view)
+    except Exception as error:
+        if not is_registered(op.op):
+            raise
+        return No(f"the refuse of {op.op} raises {type(error).__name__}: {error}")
+
+
+def _try_own(graph: Graph, ops: Sequence[Op]) -> None:
+    """Raise ComputeError, naming all of them, for the user's own operators whose compute fails."""
+    own = [op for op in ops if is_registered(op.op) and any(graph.type_of(n).numel for n in op.outputs)]
+    problems = [p for op in own if (entry := entry_of(op.op)) is not None for p in faults_of(entry, graph, op)]
+    if problems:
+        raise ComputeError(
+            f"{len(problems)} of your own operators cannot be computed",
+            problems=problems,
+            hint="compute(view, tensors) returns a list of te.Tensor of the types in view.outputs",
+        )
 
 
 def _constants(graph: Graph, calls: Sequence[tuple[Op, ...]]) -> tuple[Constant, ...]:
