@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from functools import cache
 
 from devices import UserError
@@ -77,8 +78,31 @@ def all_entries() -> tuple[OpEntry, ...]:
     return (*_builtin().values(), *_REGISTERED.values())
 
 
-def register(entry: OpEntry) -> None:
-    """Add a user's operator for this process. Raises DuplicateOp when the name is taken."""
-    if entry_of(entry.name) is not None:
-        raise DuplicateOp(f"an operator named {entry.name!r} exists", hint="choose another name")
+def is_registered(name: str) -> bool:
+    """Whether the operator is one of the user's own."""
+    return name in _REGISTERED
+
+
+def register(entry: OpEntry, *, replace: bool = False) -> None:
+    """Add a user's operator for this process; with a ``source``, calls of that torch operator convert to it.
+
+    ``replace=True`` takes the place of an entry that was registered before, as a notebook's cell does that runs
+    again. Raises DuplicateOp when the name is taken, and RegisterError, listing every fault, for an entry that
+    does not hold together or does not fit its torch operator.
+    """
+    from optima.ops.declaration import check_entry
+    from optima.ops.reference import forget_types
+    from torch2nx.extensions import register_op
+
+    check_entry(entry)
+    if entry.name in _builtin():
+        raise DuplicateOp(f"Optima has an operator named {entry.name!r}", hint="choose another name")
+    if entry.name in _REGISTERED and not replace:
+        raise DuplicateOp(
+            f"an operator named {entry.name!r} is registered already",
+            hint="choose another name, or pass replace=True to take its place",
+        )
+    if entry.source:
+        register_op(entry.source, entry.name, str(sys._getframe(1).f_globals.get("__name__", "")))
     _REGISTERED[entry.name] = entry
+    forget_types()
