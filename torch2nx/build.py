@@ -10,7 +10,7 @@ import numpy as np
 
 from devices.errors import Problem
 from torch2nx import schema, structure
-from torch2nx.aten import CannotConvert, Draft, convert
+from torch2nx.aten import CannotConvert, Draft, FollowsData, convert
 from torch2nx.errors import ConvertError, UnsupportedOp
 from torch2nx.extensions import extension_of
 from torch2nx.trace import INPUT, Step, Trace, Value, values_in
@@ -36,14 +36,15 @@ def build(trace: Trace, positional: list[str], optional: list[str]) -> nx.DiGrap
         writer.tensor(value)
     for step, draft in drafts:
         writer.op(step, draft)
-    outputs = [writer.tensor(value) for value in values_in(trace.results)]
+    names = [writer.tensor(value) for value in values_in(trace.results)]
+    outputs = names[: len(names) - len(trace.symbols)]
     graph.graph.update(
         format_version=schema.FORMAT_VERSION,
         inputs=[writer.names[v] for v in trace.inputs],
         outputs=outputs,
         in_tree=in_tree,
         out_tree=structure.encode_outputs(trace),
-        symbols={},
+        symbols=_symbols(trace, writer.names),
         state=[],
         producer=_producer(),
     )
@@ -53,17 +54,37 @@ def build(trace: Trace, positional: list[str], optional: list[str]) -> nx.DiGrap
     return graph
 
 
+def _symbols(trace: Trace, names: dict[Value, str]) -> dict[str, dict[str, Any]]:
+    """Sizes known only at run time: their range, the scalar that holds them, and the axes of outputs they stand for."""
+    counts = trace.results[len(trace.results) - len(trace.symbols) :]
+    return {
+        f"n{i}": {
+            "min": symbol.low,
+            "max": symbol.high,
+            "count": names[count],
+            "axes": [list(p) for p in dict.fromkeys((names[trace.results[r]], axis) for r, axis in symbol.places)],
+        }
+        for i, (symbol, count) in enumerate(zip(trace.symbols, counts, strict=True))
+    }
+
+
 def _drafts(trace: Trace) -> list[tuple[Step, Draft]]:
     read = set(values_in(trace.results)).union(*(step.operands for step in trace.steps))
     drafts: list[tuple[Step, Draft]] = []
     problems: list[Problem] = []
+    following: list[Problem] = []
     for step in trace.steps:
         try:
             drafts.append((step, convert(step, read.__contains__)))
+        except FollowsData as reason:
+            following.append(step.problem(str(reason)))
         except CannotConvert as reason:
             problems.append(step.problem(str(reason)))
+    if any(isinstance(r, Value) and not r.is_tensor for r in trace.results):
+        problems.append(Problem("the result", "it holds a number that depends on the data: return it as a tensor"))
+    # What follows from an earlier step would only bury it.
+    problems = list(dict.fromkeys(problems or following))
     if problems:
-        problems = list(dict.fromkeys(problems))
         raise UnsupportedOp(
             f"{len(problems)} operator(s) of the model cannot be converted",
             problems=problems,

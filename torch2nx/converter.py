@@ -60,7 +60,7 @@ class Torch2GraphConverter:
         """
         import torch
 
-        from torch2nx import aten, build, decompose, exporting, layouts, samples, simplify, train_mode
+        from torch2nx import aten, bounds, build, decompose, exporting, layouts, samples, simplify, train_mode
 
         if not isinstance(model, torch.nn.Module):
             raise ConvertError(
@@ -73,6 +73,7 @@ class Torch2GraphConverter:
             program = exporting.export(traced, call)
         trace = _functional_trace(program)
         train_mode.refuse_random(trace)
+        bounds.bound_sizes(trace)
         simplify.simplify(trace)
         if decompose.decompose(trace, aten.accepted()):
             simplify.simplify(trace)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from devices.errors import Problem
 from torch2nx import origins
+from torch2nx.bounds import known_nms
 from torch2nx.errors import ConvertError
 from torch2nx.functionalize import ALIASES_IN_EVAL
 from torch2nx.samples import Call
@@ -29,7 +30,8 @@ def export(model: torch.nn.Module, call: Call) -> ExportedProgram:
 
     # On failure torch prints the graph so far to stderr.
     printed = io.StringIO()
-    with warnings.catch_warnings(), origins.exact_frames(), torch.no_grad(), redirect_stderr(printed):
+    frames = origins.exact_frames()
+    with warnings.catch_warnings(), frames, known_nms(), torch.no_grad(), redirect_stderr(printed):
         warnings.simplefilter("ignore")
         try:
             return torch.export.export(model, call.args, call.kwargs, strict=False)
@@ -45,7 +47,7 @@ def functional(program: ExportedProgram) -> ExportedProgram:
     Raises ConvertError when torch cannot do it.
     """
     _drop_eval_aliases(program)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), known_nms():
         warnings.simplefilter("ignore")
         try:
             decomposed: ExportedProgram = program.run_decompositions({})

@@ -16,7 +16,7 @@ An op, named ``<op>_<n>``:
 A tensor, named ``tensor_<n>`` or ``paramtensor_<n>``:
 
     kind        "TensorNode" or "ParamTensorNode"
-    shape       list of ints, in PyTorch's order (a dimension may become a name of ``symbols``)
+    shape       list of ints, in PyTorch's order; where a size is known only at run time, its upper bound
     dtype       "float32", ... (see DTYPES)
     argument    the model's argument name for a user input ("x", nested "x.left.0"), else ""
     layout      "" or "NHWC": the order in which a 4-D border tensor is given to the user
@@ -33,7 +33,9 @@ Graph attributes, in ``G.graph``:
     outputs          ordered names of the results, one per tensor leaf; a name may occur twice
     in_tree          JSON text: the structure of the arguments (see torch2nx.pytree)
     out_tree         JSON text: the structure of the result
-    symbols          {name: [min, max]}: named dimensions; empty in version 1
+    symbols          {name: {"min": 1, "max": 100, "count": tensor, "axes": [[output tensor, axis], ...]}}: sizes
+                     known only at run time. ``count`` is an int64 scalar between min and max; the axes of the
+                     outputs have max rows, of which the first ``count`` are the result
     state            [[input tensor, output tensor]]: reserved for buffers that a model writes; empty
     producer         {"torch2nx": version, "torch": version}
     extensions       {op: the module that registers it}: ops of the user's own; absent where there are none
@@ -93,6 +95,7 @@ def validate(graph: nx.DiGraph) -> None:
         )
     # The rules need the constants above.
     from torch2nx.rules import node_problems, reference_problems
+    from torch2nx.symbol_rules import symbol_problems
 
     _check_version(graph)
     problems = [*_graph_problems(graph)]
@@ -104,6 +107,7 @@ def validate(graph: nx.DiGraph) -> None:
             well_formed[name] = attributes["data"]
     # References are only followed between nodes that are sound by themselves.
     problems += reference_problems(graph, well_formed)
+    problems += symbol_problems(graph.graph.get("symbols"), graph.graph.get("outputs"), well_formed)
     if not problems:
         problems += _tree_problems(graph)
     if problems:
@@ -147,9 +151,8 @@ def _graph_problems(graph: nx.DiGraph) -> Iterator[Problem]:
     own = graph.graph.get("extensions", {})
     if type(own) is not dict or not all(type(t) is str for pair in own.items() for t in pair):
         yield Problem("extensions", "it maps ops to the modules that register them, both as text")
-    for key, what in (("symbols", "named dimensions"), ("state", "written buffers")):
-        if graph.graph.get(key):
-            yield Problem(key, f"{what} are reserved: this version reads graphs without them")
+    if graph.graph.get("state"):
+        yield Problem("state", "written buffers are reserved: this version reads graphs without them")
 
 
 def _tree_problems(graph: nx.DiGraph) -> Iterator[Problem]:

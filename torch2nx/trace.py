@@ -44,8 +44,8 @@ class Value:
 
     @property
     def shape(self) -> tuple[Any, ...]:
-        """Extents; an extent that depends on data is no int."""
-        return tuple(self.data.shape if self.data is not None else self.meta.shape)
+        """Extents; one that depends on data is no int but torch's expression for it, to be compared as a text is."""
+        return tuple(extent(d) for d in (self.data.shape if self.data is not None else self.meta.shape))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -66,6 +66,8 @@ class Step:
     arguments: dict[str, Any]
     outputs: list[Value]
     origin: origins.Origin
+    #: why it can be no op, although there is one for such calls
+    refusal: str = ""
 
     @property
     def operands(self) -> Iterator[Value]:
@@ -79,8 +81,24 @@ class Step:
 
 
 @dataclass(eq=False)
+class Symbol:
+    """A size known only at run time, from ``low`` to ``high``, and the int64 scalar that holds it.
+
+    Tensors have ``high`` rows in its place. ``places`` are the (result, axis) pairs that it is the size of.
+    """
+
+    low: int
+    high: int
+    count: Value
+    places: list[tuple[int, int]] = field(default_factory=list)
+
+
+@dataclass(eq=False)
 class Trace:
-    """``inputs`` are the user's tensors, ``results`` the leaves of what the model returns, both in order."""
+    """``inputs`` are the user's tensors, ``results`` the leaves of what the model returns, both in order.
+
+    Behind the leaves stand the counts of ``symbols``, one each.
+    """
 
     inputs: list[Value]
     steps: list[Step]
@@ -88,6 +106,7 @@ class Trace:
     in_spec: Any = None
     out_spec: Any = None
     leaves: list[Any] = field(default_factory=list)
+    symbols: list[Symbol] = field(default_factory=list)
 
     def substitute(self, table: dict[Value, Value]) -> None:
         """Replace values everywhere; chains in ``table`` are followed."""
@@ -95,6 +114,17 @@ class Trace:
             for step in self.steps:
                 step.arguments = {k: replaced(v, table) for k, v in step.arguments.items()}
             self.results = [replaced(v, table) for v in self.results]
+
+
+def extent(size: Any) -> Any:
+    """A size or a stride as an int, or as torch's expression where it depends on data.
+
+    Expressions are compared by their structure; comparing torch's own symbolic ints would ask for the values.
+    """
+    if isinstance(size, int):
+        return size
+    expression = size.node.expr
+    return int(expression) if expression.is_Integer else expression
 
 
 def values_in(argument: Any) -> Iterator[Value]:

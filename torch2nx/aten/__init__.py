@@ -12,6 +12,7 @@ from functools import cache
 from torch2nx.aten import (
     contraction,
     convolution,
+    detection,
     elementwise,
     indexing,
     normalization,
@@ -21,11 +22,11 @@ from torch2nx.aten import (
     reduction,
     views,
 )
-from torch2nx.aten.row import CannotConvert, Draft, Row, draft_of
+from torch2nx.aten.row import CannotConvert, Draft, FollowsData, Row, draft_of
 from torch2nx.extensions import extension_of, registered
 from torch2nx.trace import Step, Value
 
-__all__ = ["CannotConvert", "Draft", "accepted", "convert"]
+__all__ = ["CannotConvert", "Draft", "FollowsData", "accepted", "convert"]
 
 #: namespaces of operators that PyTorch brings
 _OF_TORCH = ("aten", "prim", "prims", "torchvision", "quantized", "quantized_decomposed")
@@ -41,12 +42,17 @@ _FAMILIES = (
     reduction,
     views,
     indexing,
+    detection,
 )
+
+#: why a step has no op that only follows from another
+_UNKNOWN = "a shape or a number depends on the data"
 
 
 @cache
 def _table() -> dict[str, Row]:
-    return {f"aten.{key}": row for family in _FAMILIES for key, row in family.ROWS.items()}
+    rows = [pair for family in _FAMILIES for pair in family.ROWS.items()]
+    return {key if key.count(".") > 1 else f"aten.{key}": row for key, row in rows}
 
 
 def accepted() -> dict[str, str]:
@@ -57,21 +63,36 @@ def accepted() -> dict[str, str]:
 def convert(step: Step, used: Callable[[Value], bool]) -> Draft:
     """The op that a step becomes; ``used`` tells whether anything reads an output.
 
-    Raises CannotConvert with the reason when there is none.
+    Raises CannotConvert with the reason when there is none: FollowsData where an earlier step is the cause.
     """
+    if step.refusal:
+        raise CannotConvert(step.refusal)
     own = extension_of(step.target)
     row = _table().get(step.target) if own is None else Row(own.op)
     if row is None:
-        raise CannotConvert(_why_not(step))
-    for value in (*step.operands, *step.outputs):
-        if not value.is_tensor or not all(isinstance(d, int) for d in value.shape):
-            raise CannotConvert("a shape or a number depends on the data")
-        if value.dtype.is_complex:
-            raise CannotConvert("complex numbers are not supported")
+        raise FollowsData(_UNKNOWN) if _counts(step) else CannotConvert(_why_not(step))
+    if not all(map(_is_known, step.operands)):
+        raise FollowsData(_UNKNOWN)
+    if not all(map(_is_known, step.outputs)):
+        raise CannotConvert("how many elements its result has depends on the data")
+    if any(v.dtype.is_complex for v in (*step.operands, *step.outputs)):
+        raise CannotConvert("complex numbers are not supported")
     draft = draft_of(step, row.op, used)
     if row.adapt is not None:
         row.adapt(draft)
     return draft
+
+
+def _is_known(value: Value) -> bool:
+    """Whether it is a tensor of a shape that does not depend on the data."""
+    return value.is_tensor and all(isinstance(d, int) for d in value.shape)
+
+
+def _counts(step: Step) -> bool:
+    """Whether a step only reads or computes sizes that depend on the data."""
+    return step.target.startswith("aten.sym_") or (
+        step.overload is None and any(not v.is_tensor for v in step.operands)
+    )
 
 
 def _why_not(step: Step) -> str:

@@ -19,6 +19,10 @@ class CannotConvert(Exception):
     """Why a call has no op; it becomes a row of UnsupportedOp."""
 
 
+class FollowsData(CannotConvert):
+    """A call that has no op only because an earlier one gives a size or a number that depends on the data."""
+
+
 @dataclass(eq=False)
 class Draft:
     """An op before it has a name. ``operands`` maps role -> Value in operand order.
