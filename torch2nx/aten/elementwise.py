@@ -97,7 +97,7 @@ ROWS: Table = {
     **rows("xlogy.Tensor xlogy.Scalar_Self xlogy.Scalar_Other logaddexp logaddexp2 hypot fmax fmin heaviside"),
     **rows("special_xlogy special_xlogy.self_scalar special_xlogy.other_scalar", op="xlogy"),
     **rows("special_xlog1py special_xlog1py.self_scalar special_xlog1py.other_scalar"),
-    **rows("copysign.Tensor copysign.Scalar nextafter"),
+    **rows("copysign.Tensor copysign.Scalar nextafter gcd lcm"),
     **rows("bitwise_left_shift.Tensor bitwise_left_shift.Tensor_Scalar bitwise_left_shift.Scalar_Tensor"),
     **rows("bitwise_right_shift.Tensor bitwise_right_shift.Tensor_Scalar bitwise_right_shift.Scalar_Tensor"),
     **rows("__lshift__.Tensor __lshift__.Scalar", op="bitwise_left_shift"),
