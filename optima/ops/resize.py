@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from optima.ops import exact_math as em
@@ -181,11 +182,11 @@ def _float_reason(view: OpView) -> str | None:
     return _size_reason(view)
 
 
-def _filter_reason(view: OpView) -> str | None:
+def _filter_reason(kind: Filter, view: OpView) -> str | None:
     if view.first.dtype not in ("float32", "float64"):
         return f"{view.op} of {view.first.dtype}: torch filters half-width floats on no CPU, and uint8 in fixed point"
-    if view.attrs.get("output_size") and view.attrs.get("scale_factors"):
-        return f"{view.op} with factors that do not give its output's size"
+    if not all(kind.reaches(axis) for axis in _axes(view)):
+        return f"{view.op} with factors that point past the source"
     if view.outputs[0].shape[3] == 1 and view.outputs[0].shape[2] != view.first.shape[2]:
         return f"{view.op} to one column: torch's kernel filters its rows wrongly"
     return _size_reason(view)
@@ -242,6 +243,6 @@ ENTRIES: tuple[OpEntry, ...] = (
     ),
     *(_resize(f"upsample_{name}", _linear, _float_reason) for name in ("linear1d", "bilinear2d", "trilinear3d")),
     _resize("upsample_bicubic2d", _cubic, _float_reason),
-    _resize("_upsample_bilinear2d_aa", _filtered(LINEAR_FILTER), _filter_reason),
-    _resize("_upsample_bicubic2d_aa", _filtered(CUBIC_FILTER), _filter_reason),
+    _resize("_upsample_bilinear2d_aa", _filtered(LINEAR_FILTER), partial(_filter_reason, LINEAR_FILTER)),
+    _resize("_upsample_bicubic2d_aa", _filtered(CUBIC_FILTER), partial(_filter_reason, CUBIC_FILTER)),
 )

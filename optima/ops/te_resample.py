@@ -241,6 +241,11 @@ class Filter:
         size = tirx.min(edge.astype("int32"), axis.size) - self.first(axis, index)
         return tirx.max(tirx.min(size, self.taps(axis)), 0)
 
+    def reaches(self, axis: Axis) -> bool:
+        """Whether every output has a source element; factors that do not give the target's size may point past."""
+        edge = float(axis.scale) * (axis.target - 0.5) - self.support(axis) + 0.5
+        return int(edge) < axis.size
+
     def weight(self, axis: Axis, index: Any, tap: Any) -> Any:
         """The weight of source element ``tap`` of output ``index`` before the weights are made to sum to 1."""
         shrink = 1 / axis.scale if axis.scale >= 1 else 1.0

@@ -92,6 +92,7 @@ CASES: tuple[OpCase, ...] = (
             _sized(name, (1, 2), (23, 17), (4, 17), "float32", align_corners=align),
             _sized(name, (0, 2), (5, 6), (4, 4), "float32", align_corners=align),
             _scaled(name, (9, 10), (0.3, 0.55), align_corners=align),
+            _both(name, (9, 10), (4, 12), (0.5, 1.3), align_corners=align),
         )
     ),
 )
@@ -99,7 +100,7 @@ CASES: tuple[OpCase, ...] = (
 REFUSED: tuple[OpCase, ...] = (
     _sized("_upsample_bilinear2d_aa", (1, 2), (5, 6), (3, 1), "float32", align_corners=False),
     _sized("_upsample_bicubic2d_aa", (1, 2), (5, 6), (3, 2), "bfloat16", align_corners=False),
-    _both("_upsample_bicubic2d_aa", (5, 6), (3, 2), (0.5, 0.5), align_corners=False),
+    _both("_upsample_bicubic2d_aa", (5, 6), (3, 9), (0.5, 0.5), align_corners=False),
     OpCase(
         "upsample_bilinear2d",
         (Arg("input", (1, 2, 3, 4), "uint8"),),

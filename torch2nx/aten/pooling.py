@@ -1,4 +1,4 @@
-"""Pooling and resizing."""
+"""Pooling, resizing and sampling."""
 
 from __future__ import annotations
 
@@ -70,5 +70,7 @@ ROWS: Table = {
     **rows("_adaptive_avg_pool2d", _adaptive(2), op="adaptive_avg_pool2d"),
     **rows(" ".join(f"{name}.vec" for name in _RESIZES.split())),
     **rows(_RESIZES, _resize),
+    **rows("grid_sampler affine_grid_generator"),
+    **rows("grid_sampler_2d grid_sampler_3d", op="grid_sampler"),
     **rows("pixel_shuffle pixel_unshuffle channel_shuffle"),
 }
