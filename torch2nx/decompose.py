@@ -34,7 +34,7 @@ def decompose(trace: Trace, accepted: Container[str]) -> bool:
     steps: list[Step] = []
     for step in trace.steps:
         step.arguments = {k: replaced(v, table) for k, v in step.arguments.items()}
-        expanded = None if step.target in accepted else _expanded(step, accepted, 0)
+        expanded = None if step.target in accepted or step.refusal else _expanded(step, accepted, 0)
         if expanded is None:
             steps.append(step)
             continue

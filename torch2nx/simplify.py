@@ -58,10 +58,10 @@ def simplify(trace: Trace) -> None:
     kept: list[Step] = []
     for step in trace.steps:
         step.arguments = {k: _followed(v, table) for k, v in step.arguments.items()}
-        same = unchanged_operand(step)
+        same = None if step.refusal else unchanged_operand(step)
         if same is not None:
             table[step.outputs[0]] = same
-        elif not _fold(step):
+        elif step.refusal or not _fold(step):
             kept.append(step)
     trace.steps = kept
     trace.substitute(table)
