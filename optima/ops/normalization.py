@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from optima.ops.entry import REQUIRED, Cost, OpEntry, OpView, Te, Trait
 from optima.ops.reference import aten
-from optima.ops.te_reduce import FLOATS, Expr, Source, accumulator, const, finish, fold, load, refuse_dtypes
+from optima.ops.te_reduce import FLOATS, Expr, Source, accumulator, const, convert, finish, fold, load, refuse_dtypes
 
 if TYPE_CHECKING:
     from tvm import te
+
+    from optima.graph import TensorType
 
 Tensors = Mapping[str, "te.Tensor"]
 Compute = Callable[[OpView, Tensors], list["te.Tensor"]]
@@ -21,9 +23,7 @@ _ROW = {"schedule_rule": "row"}
 _MACHINE_EPS = {"float32": 2.0**-23, "float64": 2.0**-52}
 
 
-def _moments(
-    source: Source, shape: tuple[int, ...], axes: tuple[int, ...], dtype: str
-) -> tuple[te.Tensor, te.Tensor]:
+def _moments(source: Source, shape: tuple[int, ...], axes: tuple[int, ...], dtype: str) -> tuple[te.Tensor, te.Tensor]:
     """(mean, variance) over the trailing ``axes``, folded axes dropped.
 
     Two passes, the second over differences from the mean: the difference of large squares would cancel.
@@ -66,6 +66,9 @@ def _affine(value: Expr, tensors: Tensors, index: tuple[Expr, ...]) -> Expr:
 def _batch_norm(view: OpView, tensors: Tensors) -> list[te.Tensor]:
     from tvm import te, tirx
 
+    if view.attrs.get("training"):
+        return _by_batch(view, tensors)
+
     out = view.outputs[0]
     acc = accumulator(out.dtype)
     x, mean, variance = tensors["input"], tensors["running_mean"], tensors["running_var"]
@@ -85,6 +88,7 @@ def _batch_norm(view: OpView, tensors: Tensors) -> list[te.Tensor]:
 
 
 def _layer_norm(view: OpView, tensors: Tensors) -> list[te.Tensor]:
+    """The normalised tensor; for ``native_layer_norm`` also each row's mean and inverse deviation."""
     from tvm import te
 
     out, shape = view.outputs[0], view.first.shape
@@ -100,7 +104,21 @@ def _layer_norm(view: OpView, tensors: Tensors) -> list[te.Tensor]:
         return _affine(value, tensors, i[kept:])
 
     value = te.compute(out.shape, element, name="layer_norm", attrs=_ROW)
-    return [finish(value, acc, out.dtype)]
+    return [finish(value, acc, out.dtype), *_statistics(view, mean, inverse)]
+
+
+def _statistics(view: OpView, *tables: te.Tensor) -> list[te.Tensor]:
+    """The tables as the outputs after the first, which have trailing axes of 1 where rows were folded."""
+    return [_shaped(table, kind) for kind, table in zip(view.outputs[1:], tables, strict=False)]
+
+
+def _shaped(table: te.Tensor, kind: TensorType) -> te.Tensor:
+    from tvm import te
+
+    rank = len(table.shape)
+    return te.compute(
+        kind.shape, lambda *i: convert(table(*i[:rank]), str(table.dtype), kind.dtype), name="statistic", attrs=_ROW
+    )
 
 
 def _rms_norm(view: OpView, tensors: Tensors) -> list[te.Tensor]:
@@ -144,11 +162,29 @@ def _by_groups(view: OpView, tensors: Tensors, groups: int) -> list[te.Tensor]:
         row = (i[0], i[1] // size if size > 1 else i[1])
         return _affine((load(x, *i) - mean(*row)) * inverse(*row), tensors, (i[1],))
 
-    return [finish(te.compute(out.shape, element, name=view.op), acc, out.dtype)]
+    value = te.compute(out.shape, element, name=view.op)
+    return [finish(value, acc, out.dtype), *_statistics(view, mean, inverse)]
 
 
 def _group_norm(view: OpView, tensors: Tensors) -> list[te.Tensor]:
-    return _by_groups(view, tensors, view.attrs["num_groups"])
+    return _by_groups(view, tensors, view.attrs["num_groups" if "num_groups" in view.attrs else "group"])
+
+
+def _by_batch(view: OpView, tensors: Tensors) -> list[te.Tensor]:
+    """Normalise each channel of ``[N, C, ...]`` by its own moments over the whole batch."""
+    from tvm import te
+
+    out, shape = view.outputs[0], view.first.shape
+    acc = accumulator(out.dtype)
+    x = tensors["input"]
+    turned = (shape[1], shape[0], *shape[2:])
+    mean, variance = _moments(lambda c, n, *where: load(x, n, c, *where), turned, tuple(range(1, len(turned))), acc)
+    inverse = _inverse_root(variance, view.attrs["eps"], acc)
+
+    def element(*i: Expr) -> Expr:
+        return _affine((load(x, *i) - mean(i[1])) * inverse(i[1]), tensors, (i[1],))
+
+    return [finish(te.compute(out.shape, element, name="batch_norm"), acc, out.dtype)]
 
 
 def _instance_norm(view: OpView, tensors: Tensors) -> list[te.Tensor]:
@@ -170,9 +206,11 @@ _FLOATING = refuse_dtypes(*FLOATS)
 
 
 def _refuse_training(view: OpView) -> str | None:
-    if view.attrs.get("training"):
-        return "batch_norm with training=True computes the statistics of the batch; call model.eval()"
-    return _needs_statistics(view)
+    if not view.attrs.get("training"):
+        return _needs_statistics(view)
+    if "running_mean" in view.operands or "running_var" in view.operands:
+        return "batch_norm with training=True updates its running statistics; call model.eval()"
+    return _FLOATING(view)
 
 
 def _refuse_instance(view: OpView) -> str | None:
@@ -239,6 +277,20 @@ ENTRIES: tuple[OpEntry, ...] = (
         "group_norm",
         ("input", "weight?", "bias?"),
         {"num_groups": REQUIRED, "eps": 1e-5, "cudnn_enabled": True},
+        Te(_group_norm, _FLOATING),
+        operations=8,
+    ),
+    _entry(
+        "native_layer_norm",
+        ("input", "weight?", "bias?"),
+        {"normalized_shape": REQUIRED, "eps": REQUIRED},
+        Te(_layer_norm, _FLOATING),
+        operations=8,
+    ),
+    _entry(
+        "native_group_norm",
+        ("input", "weight?", "bias?"),
+        {"N": REQUIRED, "C": REQUIRED, "HxW": REQUIRED, "group": REQUIRED, "eps": REQUIRED},
         Te(_group_norm, _FLOATING),
         operations=8,
     ),

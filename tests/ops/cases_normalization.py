@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from tests.ops.case import Arg, OpCase
@@ -36,12 +37,22 @@ def _rows(
     dtype: str = "float32",
     fill: str = "normal",
     tolerance: float = 1e-5,
+    outputs: int = 1,
     **attrs: Any,
 ) -> OpCase:
     """``shape`` is that of weight and bias: ``normalized_shape``, or the channels of group_norm."""
     args = (Arg("input", x, dtype, fill), *(Arg(r, shape, dtype) for r in roles.split()))
-    key = {} if op == "group_norm" else {"normalized_shape": shape}
-    return OpCase(op, args, {**key, **attrs}, tolerance=tolerance)
+    key = {} if "group_norm" in op else {"normalized_shape": shape}
+    return OpCase(op, args, {**key, **attrs}, outputs=outputs, tolerance=tolerance)
+
+
+def _with_statistics(x: Shape, shape: Shape, roles: str = "weight bias", dtype: str = "float32", **kw: Any) -> OpCase:
+    return _rows("native_layer_norm", x, roles, shape, dtype, outputs=3, eps=1e-5, **kw)
+
+
+def _groups_with_statistics(x: Shape, groups: int, roles: str = "weight bias", dtype: str = "float32") -> OpCase:
+    sizes = {"N": x[0], "C": x[1], "HxW": prod(x[2:]), "group": groups, "eps": 1e-5}
+    return _rows("native_group_norm", x, roles, (x[1],), dtype, outputs=3, **sizes)
 
 
 _BOTH = "weight bias"
@@ -96,6 +107,19 @@ CASES: tuple[OpCase, ...] = (
     _rows("rms_norm", (3, 33), "weight", (33,), "bfloat16", tolerance=1.6e-2),
     _rows("rms_norm", (3, 33), "weight", (33,), "float16", tolerance=2e-3),
     _stored("instance_norm", (2, 3, 0, 7), use_input_stats=False),
+    _stored("batch_norm", (2, 3, 5, 7), "", training=True),
+    _stored("batch_norm", (4, 3), "weight bias", training=True),
+    _stored("batch_norm", (1, 3, 64), "weight", training=True, eps=1e-3),
+    _stored("batch_norm", (2, 3, 4, 2, 8), "weight bias", "float64", training=True, tolerance=1e-11),
+    _stored("batch_norm", (2, 3, 5, 7), "weight bias", "bfloat16", training=True, tolerance=1.6e-2),
+    _with_statistics((4, 10), (10,)),
+    _with_statistics((2, 3, 4, 5), (4, 5), ""),
+    _with_statistics((3, 33), (33,), "weight", "float64", tolerance=1e-12),
+    _with_statistics((0, 8), (8,)),
+    _groups_with_statistics((2, 6, 5, 7), 3),
+    _groups_with_statistics((2, 4, 7), 4, ""),
+    _groups_with_statistics((1, 4, 2, 3, 2), 1, "weight", "float64"),
+    _groups_with_statistics((0, 4, 3), 2),
 )
 
 REFUSED: tuple[OpCase, ...] = (_stored("batch_norm", (2, 3, 5, 7), training=True),)
