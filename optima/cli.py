@@ -88,6 +88,9 @@ def inspect(folder: Annotated[Path, typer.Argument(help="a compiled model's fold
     for kind, tensors in (("input", meta.inputs), ("output", meta.outputs)):
         for t in tensors:
             console.print(f"{kind}  {t.label or t.name}  {t.dtype}{list(t.shape)} {t.layout}", markup=False)
+    for s in meta.symbols:
+        places = ", ".join(f"{name} axis {axis}" for name, axis in s.axes)
+        console.print(f"size  {s.name}  {s.min} to {s.max}, as {s.count.name} counts: {places}", markup=False)
     for part in meta.subgraphs:
         console.print(
             f"{part.name}  {', '.join(part.devices)}  {part.backend}  {len(part.ops)} ops", markup=False

@@ -144,9 +144,27 @@ class Op:
         return Problem(self.name, reason, self.where, self.origins[0].code if self.origins else "")
 
 
+@dataclass(frozen=True)
+class Symbol:
+    """A size known only at run time, from ``min`` to ``max``; the int64 scalar ``count`` holds it.
+
+    ``axes`` are the (output tensor, axis) pairs that it is the size of: there the tensor has ``max`` rows, of which
+    the first ``count`` are the result.
+    """
+
+    name: str
+    min: int
+    max: int
+    count: str
+    axes: tuple[tuple[str, int], ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """``ops`` in topological order; ``tensors`` holds every tensor named by an op, an input or an output."""
+    """``ops`` in topological order; ``tensors`` holds every tensor named by an op, an input or an output.
+
+    ``symbols`` belong to the graph of a whole model; their counts are kept as outputs are.
+    """
 
     name: str
     ops: tuple[Op, ...]
@@ -155,6 +173,7 @@ class Graph:
     outputs: tuple[str, ...]
     in_tree: str = ""
     out_tree: str = ""
+    symbols: tuple[Symbol, ...] = ()
 
     @cached_property
     def producer(self) -> Mapping[str, Op]:
@@ -180,6 +199,12 @@ class Graph:
         """Every parameter, buffer and lifted constant, in table order."""
         return tuple(t for t in self.tensors.values() if t.is_param)
 
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The outputs, and the counts that are no outputs: all that must be there in the end."""
+        counts = dict.fromkeys(s.count for s in self.symbols)
+        return (*self.outputs, *(n for n in counts if n not in self.outputs))
+
     def type_of(self, tensor: str) -> TensorType:
         """The type of a tensor by name."""
         return self.tensors[tensor].type
@@ -201,7 +226,7 @@ class Graph:
         for op in ops:
             used.update(dict.fromkeys(op.inputs))
             used.update(dict.fromkeys(op.outputs))
-        used.update(dict.fromkeys(out_names))
+        used.update(dict.fromkeys((*out_names, *(s.count for s in self.symbols))))
         return replace(
             self, ops=ops, tensors={n: known[n] for n in used}, inputs=in_names, outputs=out_names
         )
@@ -223,7 +248,7 @@ class Graph:
                 if n not in made and not self.tensors[n].is_param:
                     ins[n] = None
             used.update(dict.fromkeys(op.outputs))
-        final = set(self.outputs)
+        final = set(self.results)
         outs = [
             out
             for op in part

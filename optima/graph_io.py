@@ -8,7 +8,7 @@ from typing import Any
 
 import networkx as nx
 
-from optima.graph import Graph, Op, Origin, Tensor, TensorType
+from optima.graph import Graph, Op, Origin, Symbol, Tensor, TensorType
 from optima.ops.registry import entry_of
 from torch2nx import gpickle, schema
 from torch2nx.errors import GraphError
@@ -43,7 +43,8 @@ def load_graph(graph: str | os.PathLike[str] | nx.DiGraph, name: str = "model") 
     ops = [_op(node, data[node]) for node in _ordered_ops(graph)]
     tensors = {n: _tensor(n, d) for n, d in data.items() if d["kind"] != schema.OP}
     inputs, outputs = tuple(graph.graph["inputs"]), tuple(graph.graph["outputs"])
-    typed = Graph(name, tuple(ops), tensors, inputs, outputs, graph.graph["in_tree"], graph.graph["out_tree"])
+    trees = graph.graph["in_tree"], graph.graph["out_tree"]
+    typed = Graph(name, tuple(ops), tensors, inputs, outputs, *trees, _symbols(graph.graph["symbols"]))
     # rebuild() puts the tensor table in order of use, whatever the order of the nodes in the file.
     return typed.rebuild(ops).verify(types=True)
 
@@ -61,6 +62,13 @@ def _check_own(graph: nx.DiGraph, data: dict[str, dict[str, Any]]) -> None:
             problems=[op.problem(f"{op.op} was registered by {homes[op.op]}") for op in missing],
             hint=" and ".join([*imports, *scripts]) + " before reading the graph",
         )
+
+
+def _symbols(table: dict[str, dict[str, Any]]) -> tuple[Symbol, ...]:
+    return tuple(
+        Symbol(name, s["min"], s["max"], s["count"], tuple((tensor, axis) for tensor, axis in s["axes"]))
+        for name, s in table.items()
+    )
 
 
 def _number(name: str) -> int:

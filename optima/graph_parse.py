@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from devices import DeviceRef
-from optima.graph import Graph, Op, Tensor
-from optima.graph_tokens import LineReader
+from optima.graph import Graph, Op, Symbol, Tensor
+from optima.graph_tokens import LineReader, write_literal
 from optima.ops.entry import REQUIRED, OpEntry
 from optima.ops.registry import entry_of
 from torch2nx.errors import GraphError
@@ -25,6 +25,7 @@ def parse(text: str, values: Mapping[str, np.ndarray[Any, Any]] | None = None) -
     ops: list[Op] = []
     tensors: dict[str, Tensor] = {}
     trees = {"in_tree": "", "out_tree": ""}
+    symbols: list[Symbol] = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -34,13 +35,16 @@ def parse(text: str, values: Mapping[str, np.ndarray[Any, Any]] | None = None) -
         elif reader.kind == "word" and reader.token in trees:
             key = reader.name("in_tree or out_tree")
             trees[key] = reader.string("the tree as a string")
+        elif reader.try_mark("symbol"):
+            symbols.append(_read_symbol(reader))
         else:
             _read_definition(reader, ops, tensors, values or {})
         reader.end()
     if head is None:
         raise GraphError("line 1: expected 'graph name(...) -> (...)', but the text is empty")
     table = _in_canonical_order(head, ops, tensors)
-    return replace(head, ops=tuple(ops), tensors=table, in_tree=trees["in_tree"], out_tree=trees["out_tree"])
+    made = replace(head, ops=tuple(ops), tensors=table, symbols=tuple(symbols))
+    return replace(made, in_tree=trees["in_tree"], out_tree=trees["out_tree"])
 
 
 def _in_canonical_order(head: Graph, ops: Sequence[Op], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -72,6 +76,27 @@ def _read_head(reader: LineReader, tensors: dict[str, Tensor]) -> Graph:
             reader.mark(",")
         outputs.append(reader.tensor())
     return Graph(name, (), {}, tuple(inputs), tuple(outputs))
+
+
+def _read_symbol(reader: LineReader) -> Symbol:
+    """What follows ``symbol``: ``n0 min 1 max 100 count %t axes [["t_2",0]]``."""
+    name = reader.name("the symbol's name")
+    limits = []
+    for key in ("min", "max"):
+        if not reader.try_mark(key):
+            raise reader.fail(f"{key!r}")
+        limits.append(reader.integer("a size"))
+    if not reader.try_mark("count"):
+        raise reader.fail("'count'")
+    count = reader.tensor()
+    if not reader.try_mark("axes"):
+        raise reader.fail("'axes'")
+    axes = reader.literal()
+    if not isinstance(axes, tuple) or any(
+        not isinstance(pair, tuple) or [type(p) for p in pair] != [str, int] for pair in axes
+    ):
+        raise GraphError(f"line {reader.number}: axes are a list of [tensor, axis], not {write_literal(axes)}")
+    return Symbol(name, limits[0], limits[1], count, axes)
 
 
 def _define(

@@ -12,6 +12,7 @@ Rules:
   roles.
 - An attribute is left out when it equals the entry's default in value and type; ``parse`` puts every default
   of the entry back. So an absent attribute and its default are the same text, and mean the same.
+- ``symbol n0 min 1 max 100 count %t axes [["t_2",0]]``, a line after the head, is a size known only at run time.
 - ``arg``, ``layout``, ``source`` and ``recipe`` after a type are the tensor's fields, where they are set.
 - Parameter values and the text of origins' lines are not written.
 """
@@ -44,6 +45,10 @@ def dump(graph: Graph) -> str:
     outputs = ", ".join(write_tensor(n) for n in graph.outputs)
     lines = [f"graph {write_name(graph.name)}({inputs}) -> ({outputs})"]
     lines += [f"  {k} {write_literal(v)}" for k in ("in_tree", "out_tree") if (v := getattr(graph, k))]
+    lines += [
+        f"  symbol {write_name(s.name)} min {s.min} max {s.max} count {write_tensor(s.count)} axes {write_literal(s.axes)}"
+        for s in graph.symbols
+    ]
     written = set(graph.inputs)
 
     def param_lines(names: Sequence[str]) -> Iterator[str]:
@@ -112,7 +117,7 @@ def structurally_equal(a: Graph, b: Graph) -> bool:
 
     An attribute that is absent equals its entry's default.
     """
-    trees = ("name", "inputs", "outputs", "in_tree", "out_tree")
+    trees = ("name", "inputs", "outputs", "in_tree", "out_tree", "symbols")
     if any(getattr(a, key) != getattr(b, key) for key in trees) or a.tensors.keys() != b.tensors.keys():
         return False
     if len(a.ops) != len(b.ops) or not all(map(_equal_ops, a.ops, b.ops)):

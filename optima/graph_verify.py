@@ -27,6 +27,7 @@ def problems_of(graph: Graph, types: bool = True) -> list[Problem]:
     broken = {name: why for name, tensor in graph.tensors.items() if (why := _tensor_fault(name, tensor))}
     problems = [Problem(str(name), why) for name, why in broken.items()]
     problems += _definition_problems(graph)
+    problems += _symbol_problems(graph)
     problems += _cycle_problems(graph)
     seen: set[str] = set()
     for op in graph.ops:
@@ -88,6 +89,26 @@ def _definition_problems(graph: Graph) -> Iterator[Problem]:
     for name in dict.fromkeys(graph.outputs):
         if name not in graph.tensors or name not in defined:
             yield Problem(str(name), "an output of the graph that nothing computes")
+
+
+def _symbol_problems(graph: Graph) -> Iterator[Problem]:
+    """Counts that are int64 scalars, and axes of outputs with room for as many rows as the symbol may count."""
+    taken: set[tuple[str, int]] = set()
+    for symbol in graph.symbols:
+        count = graph.tensors.get(symbol.count)
+        if count is None or count.type != TensorType((), "int64"):
+            yield Problem(symbol.name, f"its count {symbol.count!r} is no int64 scalar of the graph")
+        elif not count.is_param and count.name not in graph.producer and count.name not in graph.inputs:
+            yield Problem(symbol.name, f"nothing computes its count {symbol.count!r}")
+        if not 0 <= symbol.min <= symbol.max:
+            yield Problem(symbol.name, f"it goes from {symbol.min} to {symbol.max}")
+        for name, axis in symbol.axes:
+            shape = graph.tensors[name].shape if name in graph.tensors else ()
+            if name not in graph.outputs or not 0 <= axis < len(shape) or shape[axis] != symbol.max:
+                yield Problem(symbol.name, f"axis {axis} of {name!r} is no axis of an output of size {symbol.max}")
+            if (name, axis) in taken:
+                yield Problem(symbol.name, f"axis {axis} of {name!r} has two symbols")
+            taken.add((name, axis))
 
 
 def _undefined(graph: Graph, name: str, producer: Mapping[str, Op]) -> str:

@@ -15,6 +15,7 @@ from optima.artifact.manifest import (
     ModelMeta,
     SourceLine,
     SubgraphMeta,
+    SymbolMeta,
     TensorMeta,
     TransferMeta,
     json_bytes,
@@ -80,6 +81,10 @@ def package(
         ),
         in_tree=graph.in_tree,
         out_tree=graph.out_tree,
+        symbols=tuple(
+            SymbolMeta(name=s.name, min=s.min, max=s.max, count=_tensor_meta(graph.tensors[s.count]), axes=s.axes)
+            for s in graph.symbols
+        ),
         borders=tuple(_tensor_meta(graph.tensors[n]) for n in split.borders),
         constants={n: c.key for n, c in model_constants.items()},
         subgraphs=tuple(_subgraph_meta(item) for item in linked),
@@ -112,9 +117,9 @@ def _folder(subgraph: Subgraph) -> str:
 
 
 def _model_constants(graph: Graph) -> dict[str, Constant]:
-    """Parameters that are model outputs themselves."""
+    """Parameters that are model outputs themselves, or counts."""
     found: dict[str, Constant] = {}
-    for name in graph.outputs:
+    for name in graph.results:
         tensor = graph.tensors[name]
         if tensor.is_param and tensor.value is not None:
             recipe = tensor.recipe if tensor.recipe is not None else ["param", tensor.source]

@@ -44,6 +44,20 @@ class TensorMeta(_Strict):
     label: str = ""
 
 
+class SymbolMeta(_Strict):
+    """A size of outputs that is known only at run time, from ``min`` to ``max``: ``count``, an int64 scalar, holds it.
+
+    ``axes`` are (output tensor, axis) pairs. Such an output has ``max`` rows there, and the caller gets the first
+    ``count``.
+    """
+
+    name: str
+    min: Count
+    max: Count
+    count: TensorMeta
+    axes: tuple[tuple[str, Count], ...]
+
+
 class FileMeta(_Strict):
     """A file of the artifact, by its path under the root (``/`` between the parts)."""
 
@@ -107,6 +121,7 @@ class ModelMeta(_Strict):
     outputs: tuple[TensorMeta, ...]
     in_tree: str
     out_tree: str
+    symbols: tuple[SymbolMeta, ...] = ()
     #: tensors that cross a border between subgraphs, in order of production
     borders: tuple[TensorMeta, ...]
     #: constants that are model outputs or border inputs themselves: tensor name -> entry in the weights file

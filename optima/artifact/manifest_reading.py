@@ -87,8 +87,28 @@ def _inconsistencies(meta: ModelMeta) -> list[Problem]:
         for end in (transfer.source, transfer.target)
         if end not in names
     ]
+    problems += _symbol_problems(meta)
     if meta.constants and WEIGHTS not in paths:
         problems.append(Problem("constants", f"{WEIGHTS} is not listed in files"))
+    return problems
+
+
+def _symbol_problems(meta: ModelMeta) -> list[Problem]:
+    """Sizes known at run time: nothing may be read or cut by them but what is there."""
+    shapes = {tensor.name: tensor.shape for tensor in meta.outputs}
+    problems = _repeated("symbols", (f"{name}, axis {axis}" for s in meta.symbols for name, axis in s.axes))
+    problems += _repeated("symbols", (symbol.name for symbol in meta.symbols))
+    for symbol in meta.symbols:
+        if symbol.min > symbol.max:
+            problems.append(Problem(symbol.name, f"goes from {symbol.min} to {symbol.max}"))
+        if (symbol.count.shape, symbol.count.dtype, symbol.count.layout) != ((), "int64", ""):
+            problems.append(Problem(symbol.name, "its count is no int64 scalar"))
+        described = [t for t in (*meta.inputs, *meta.borders, *meta.outputs) if t.name == symbol.count.name]
+        if any((t.shape, t.dtype) != ((), "int64") for t in described):
+            problems.append(Problem(symbol.name, f"its count {symbol.count.name!r} is described in two ways"))
+        for name, axis in symbol.axes:
+            if name not in shapes or axis >= len(shapes[name]) or shapes[name][axis] != symbol.max:
+                problems.append(Problem(symbol.name, f"{name!r} is no output with {symbol.max} rows along axis {axis}"))
     return problems
 
 

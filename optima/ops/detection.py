@@ -19,9 +19,10 @@ def _nms_reference(dets: Any, scores: Any, iou_threshold: float) -> Any:
     import torch
     from torch._subclasses.fake_tensor import FakeTensor
 
-    torch._check(dets.dim() == 2 and dets.shape[1] == 4, lambda: f"dets has shape {list(dets.shape)}, not [N, 4]")
-    torch._check(scores.shape == dets.shape[:1], lambda: f"{scores.numel()} scores for {dets.shape[0]} boxes")
-    torch._check(scores.dtype == dets.dtype, lambda: f"scores are {scores.dtype}, the boxes {dets.dtype}")
+    if dets.dim() != 2 or dets.shape[1] != 4:
+        raise ValueError(f"boxes of shape {list(dets.shape)}, not [N, 4]")
+    if scores.shape != dets.shape[:1] or scores.dtype != dets.dtype:
+        raise ValueError(f"scores are {scores.dtype}{list(scores.shape)} for {dets.shape[0]} boxes of {dets.dtype}")
     boxes = dets.shape[0]
     if isinstance(dets, FakeTensor) or dets.device.type == "meta":
         return dets.new_empty(boxes, dtype=torch.int64), dets.new_empty((), dtype=torch.int64)

@@ -38,11 +38,12 @@ def plan_borders(meta: ModelMeta, constants: Mapping[str, Array]) -> BorderPlan:
     Inputs keep their place from the start to the end, so that a second ``infer`` may run on the same inputs;
     outputs from the subgraph that makes them to the end; the rest until the last subgraph that reads them.
     """
-    tensors = {t.name: t for t in (*meta.borders, *meta.outputs, *meta.inputs)}
+    counts = [symbol.count for symbol in meta.symbols]
+    tensors = {t.name: t for t in (*counts, *meta.borders, *meta.outputs, *meta.inputs)}
     end = len(meta.subgraphs)
     lives = {t.name: [-1, end] for t in meta.inputs}
     problems = [p for n, a in constants.items() if (p := _constant_problem(n, a, tensors)) is not None]
-    final = {t.name for t in meta.outputs}
+    final = {t.name for t in (*meta.outputs, *counts)}
     for step, part in enumerate(meta.subgraphs):
         for name in part.inputs:
             if name in lives:
@@ -54,7 +55,7 @@ def plan_borders(meta: ModelMeta, constants: Mapping[str, Array]) -> BorderPlan:
                 problems.append(Problem(name, f"made by {part.name}: described nowhere or made twice"))
             lives[name] = [step, end if name in final else step]
     lacking = sorted(final - set(lives) - set(constants))
-    problems += [Problem(name, "is an output that nothing makes") for name in lacking]
+    problems += [Problem(name, "is an output, or the count of its rows, that nothing makes") for name in lacking]
     if problems:
         raise ArtifactError("model.meta contradicts itself", problems=problems, hint=COMPILE_AGAIN)
     spans = [

@@ -49,7 +49,7 @@ class Model:
         self._idle: list[Session] = []
         self.digest = digest
         self.input_tensors_info = tuple(TensorInfo.of(t) for t in loaded.meta.inputs)
-        self.output_tensors_info = tuple(TensorInfo.of(t) for t in loaded.meta.outputs)
+        self.output_tensors_info = tuple(TensorInfo.of(t, loaded.meta.symbols) for t in loaded.meta.outputs)
 
     # ---- what it is
 

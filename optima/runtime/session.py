@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from devices import DeviceRef, UserError
-from optima.artifact.manifest import ModelMeta, SubgraphMeta
+from devices import DeviceRef, InternalError, UserError
+from optima.artifact.manifest import ModelMeta, SubgraphMeta, SymbolMeta, TensorMeta
 from optima.backends.base import Executable
 from optima.runtime.borders import BorderPlan
 from optima.runtime.profile import KernelProfile, ProfileData, SubgraphProfile
@@ -64,9 +64,12 @@ class Session:
         return np.array(self._input(index, False), order="C")
 
     def read_output(self, index: int, *, logical: bool = False) -> Array:
-        """A copy of an output, in the caller's layout or in PyTorch's order."""
+        """A copy of an output, in the caller's layout or in PyTorch's order, as long as its symbols say.
+
+        Raises InternalError for a count outside its symbol's range.
+        """
         meta = self._loaded.meta.outputs[index]
-        array = self._arrays[meta.name]
+        array = self._arrays[meta.name][self._rows(meta)]
         return np.array(array if logical else array.transpose(border_axes(meta)), order="C")
 
     def run(self) -> None:
@@ -93,6 +96,25 @@ class Session:
             for part, run, us in zip(self._loaded.subgraphs, self._invocations, self._elapsed_us, strict=True)
         ]
         return ProfileData(sum(self._elapsed_us), tuple(parts))
+
+    def _rows(self, meta: TensorMeta) -> tuple[slice, ...]:
+        """The part of an output that is meant."""
+        rows = [slice(None)] * len(meta.shape)
+        for symbol in self._loaded.meta.symbols:
+            for name, axis in symbol.axes:
+                if name == meta.name:
+                    rows[axis] = slice(0, self._count(symbol))
+        return tuple(rows)
+
+    def _count(self, symbol: SymbolMeta) -> int:
+        count = int(self._arrays[symbol.count.name])
+        if not symbol.min <= count <= symbol.max:
+            raise InternalError(
+                f"{symbol.count.name}, the number of rows {symbol.name}, is {count}: outside "
+                f"{symbol.min} to {symbol.max}",
+                hint="compile the model again, and report it with the model if that does not help",
+            )
+        return count
 
     def _input(self, index: int, logical: bool) -> Array:
         meta = self._loaded.meta.inputs[index]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from optima.artifact.manifest import TensorMeta
+from optima.artifact.manifest import SymbolMeta, TensorMeta
 from optima.runtime.enums import ElementType
 from optima.runtime.errors import UnknownTensor
 
@@ -22,7 +22,9 @@ class TensorInfo:
 
     ``shape`` is in the order of ``layout``: "NHWC" has the channels last, "" is PyTorch's own order.
     ``label`` is the user's argument name for an input and the place in the result for an output; ``name`` is
-    the tensor's name in the graph. ``logical_shape`` is PyTorch's.
+    the tensor's name in the graph. ``logical_shape`` is PyTorch's. ``bounded`` names the axes of ``shape`` whose
+    size is known only at run time, with the symbol that counts it: ``shape`` has the upper bound there, and an
+    array of results only as many rows as there are.
     """
 
     name: str
@@ -31,12 +33,15 @@ class TensorInfo:
     dtype: ElementType
     layout: str
     logical_shape: tuple[int, ...]
+    bounded: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, meta: TensorMeta) -> TensorInfo:
+    def of(cls, meta: TensorMeta, symbols: Sequence[SymbolMeta] = ()) -> TensorInfo:
         """The caller's view of a manifest entry."""
-        shape = tuple(meta.shape[axis] for axis in border_axes(meta))
-        return cls(meta.name, meta.label, shape, ElementType(meta.dtype), meta.layout, meta.shape)
+        axes = border_axes(meta)
+        shape = tuple(meta.shape[axis] for axis in axes)
+        bounded = {axes.index(axis): s.name for s in symbols for name, axis in s.axes if name == meta.name}
+        return cls(meta.name, meta.label, shape, ElementType(meta.dtype), meta.layout, meta.shape, bounded)
 
     @property
     def title(self) -> str:
@@ -45,7 +50,8 @@ class TensorInfo:
 
     def __str__(self) -> str:
         layout = f" {self.layout}" if self.layout else ""
-        return f"{self.title}: {self.dtype.value}{list(self.shape)}{layout}"
+        sizes = [f"<={size}" if axis in self.bounded else str(size) for axis, size in enumerate(self.shape)]
+        return f"{self.title}: {self.dtype.value}[{', '.join(sizes)}]{layout}"
 
 
 def border_axes(meta: TensorMeta) -> tuple[int, ...]:
@@ -84,7 +90,7 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape in the caller's layout."""
+        """The shape in the caller's layout; an upper bound where ``info.bounded`` says so."""
         return self.info.shape
 
     @property
