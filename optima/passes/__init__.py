@@ -22,6 +22,7 @@ from optima.passes.fold_constants import fold_constants
 from optima.passes.fuse_epilogues import fuse_epilogues, groups_of
 from optima.passes.origins import lost_origins
 from optima.passes.skip_empty import skip_empty
+from optima.passes.split_to_slices import split_to_slices
 from optima.passes.use_linear import use_linear
 
 __all__ = ["PASSES", "OnPass", "Pass", "PassContext", "fold_constants", "groups_of", "run_passes"]
@@ -42,6 +43,7 @@ class Pass:
 
 
 PASSES: tuple[Pass, ...] = (
+    Pass("split_to_slices", split_to_slices, 0.0),
     Pass("skip_empty", skip_empty, 0.0, drops_origins=True),
     Pass("drop_noop_views", drop_noop_views, 0.0),
     Pass("drop_unused_ops", drop_unused_ops, 0.0),

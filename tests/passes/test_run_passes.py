@@ -97,5 +97,5 @@ def test_a_broken_pass_is_named_with_those_before_it(
     with pytest.raises(InternalError) as caught:
         run_passes(parse(SMALL), PassContext(16))
     text = str(caught.value)
-    assert "the pass break_things failed (after skip_empty, drop_noop_views)" in text
+    assert "the pass break_things failed (after split_to_slices, skip_empty)" in text
     assert reason in text
