@@ -149,11 +149,24 @@ def _roll(view: OpView, index: Index) -> Index:
     if not dims:
         flat = view.first.numel
         (linear,) = dense_index((flat,), shape, index)
-        return dense_index(shape, (flat,), [(linear + (-shifts[0]) % flat) % flat])
+        return dense_index(shape, (flat,), [_turned(linear, -shifts[0], flat)])
     total = [0] * len(shape)
     for shift, dim in zip(shifts, dims, strict=True):
         total[axis(dim, len(shape))] += shift
-    return [(i + (-s) % extent) % extent if s % extent else i for i, s, extent in zip(index, total, shape, strict=True)]
+    return [_turned(i, -s, extent) for i, s, extent in zip(index, total, shape, strict=True)]
+
+
+def _turned(place: Any, by: int, extent: int) -> Any:
+    """``(place + by) % extent`` of a place within the extent.
+
+    Not as a remainder: TVM 0.27 merges ``(f // 5 + 4) % 5 * 5 + (f % 5 + 3) % 5`` into ``(f + 23) % 25``.
+    """
+    from tvm import tirx
+
+    by %= max(extent, 1)
+    if by == 0:
+        return place
+    return tirx.Select(place < extent - by, place + by, place + (by - extent))
 
 
 def _pixel_shuffle(view: OpView, index: Index) -> Index:

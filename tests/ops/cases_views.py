@@ -93,6 +93,8 @@ _MOVES = (
     _on("flip", (3, 4), {"dims": ()}, "bfloat16"),
     _on("flip", (), {"dims": ()}),
     _on("roll", (3, 5), {"shifts": (1, -7), "dims": (0, 1)}),
+    _on("roll", (5, 5, 5), {"shifts": (1, 2, -1), "dims": (0, 1, 2)}),
+    _on("roll", (2, 8, 8, 32), {"shifts": (-3, -3), "dims": (1, 2)}),
     _on("roll", (3, 5), {"shifts": (4,), "dims": ()}),
     _on("roll", (3, 5), {"shifts": (1, 1), "dims": (-1, -1)}),
     _on("roll", (0, 5), {"shifts": (1,), "dims": (1,)}),
