@@ -160,14 +160,14 @@ def _masked_index(view: OpView, tensors: Tensors) -> list[Any]:
 
     def at(*index: Any) -> Any:
         fill = em.literal(view.attrs["fill"], out.dtype, index)
-        if view.operands["self"].numel == 0:
-            return fill
         return tirx.if_then_else(read(tensors["mask"], index), found(index), fill)
 
     return [te.compute(out.shape, at, name=view.op)]
 
 
 def _masked_reason(view: OpView) -> str | None:
+    if view.operands["self"].numel == 0:
+        return "a lookup in an empty tensor, for which torch's kernel and its own type rule give other shapes"
     fill, dtype = view.attrs["fill"], view.outputs[0].dtype
     if isinstance(fill, complex) or not scalar_fits(fill, dtype):
         return f"fill={fill!r} does not fit in {dtype}"

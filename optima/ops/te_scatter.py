@@ -116,7 +116,8 @@ def scatter(
             parts.append(_pass(plan, buffers, lambda i, _: store(out, i, identity)))
 
         def write(index: Index, value: Expr) -> Stmt:
-            written = store(out, index, _combined(reduce, acc, read(out, *index), value))
+            new = value if reduce == "set" else _combined(reduce, acc, read(out, *index), value)
+            written = store(out, index, _per_lane(new, index) if acc == "bfloat16" else new)
             return steps(written, store(counts, index, read(counts, *index) + const(1, acc))) if mean else written
 
         parts.append(_pass(plan, buffers, write))
@@ -158,7 +159,7 @@ def everywhere(shape: tuple[int, ...], body: Callable[[Index], Stmt]) -> Stmt:
 def _start(shape: tuple[int, ...], out: Buffer, source: Buffer | None, dtype: str, acc: str) -> Stmt:
     def first(index: Index) -> Stmt:
         if source is None:
-            return store(out, index, em.literal(0, acc, index))
+            return store(out, index, em.literal(0, acc, [sum(index)]))
         value = at(source, index)
         return store(out, index, value if acc == dtype else widen(value, dtype))
 
@@ -267,9 +268,15 @@ def _strips(extent: int) -> int:
     return next((n for n in (8, 6, 4, 3, 2) if extent % (n * _LANES) == 0), 1)
 
 
+def _per_lane(value: Expr, index: Index) -> Expr:
+    """A bfloat16 that depends on the index: TVM 0.27 does not lower a vector store of one for all lanes."""
+    from tvm import tirx
+
+    nothing = tirx.bitwise_and(index[-1].astype("int32"), tirx.const(0, "int32")).astype("uint16")
+    return tirx.reinterpret("bfloat16", tirx.bitwise_or(tirx.reinterpret("uint16", value), nothing))
+
+
 def _combined(reduce: str, dtype: str, old: Expr, new: Expr) -> Expr:
-    if reduce == "set":
-        return new
     if reduce in ("sum", "mean"):
         return em.add(old, new)
     if reduce == "prod":
