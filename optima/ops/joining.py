@@ -93,6 +93,8 @@ def _pad(view: OpView, tensors: Tensors) -> list[Any]:
 
     def at(*index: Any) -> Any:
         place = [i - b for i, b in zip(index, before, strict=True)]
+        if mode == "circular":
+            return x(*_wrapped_place(view.attrs["pad"], shape, index))
         if mode != "constant":
             return x(*[_inside(mode, p, d, i) for p, d, i in zip(place, shape, index, strict=True)])
         if view.first.numel == 0:
@@ -115,11 +117,39 @@ def _inside(mode: str, place: Any, extent: int, index: Any) -> Any:
     last = extent - 1
     if mode == "replicate":
         return tirx.max(tirx.min(place, last), 0)
-    if mode == "reflect":
-        mirrored = tirx.Select(place < 0, -place, place)
-        return tirx.Select(mirrored > last, 2 * last - mirrored, mirrored)
-    wrapped = tirx.Select(place < 0, place + extent, place)
-    return tirx.Select(wrapped > last, wrapped - extent, wrapped)
+    mirrored = tirx.Select(place < 0, -place, place)
+    return tirx.Select(mirrored > last, 2 * last - mirrored, mirrored)
+
+
+def _wrapped_place(pad: Sequence[int], shape: Sequence[int], index: Sequence[Any]) -> list[Any]:
+    """Where circular padding reads: negative amounts cut first, and what is left repeats."""
+    from tvm import tirx
+
+    places = []
+    for i, extent, (before, after) in zip(index, shape, _per_dimension(pad, len(shape)), strict=True):
+        period = extent + min(before, 0) + min(after, 0)
+        place = i - before if before > 0 else i
+        if before > 0:
+            place = tirx.Select(place < 0, place + period, place)
+        if after > 0:
+            place = tirx.Select(place >= period, place - period, place)
+        places.append(place - before if before < 0 else place)
+    return places
+
+
+def _per_dimension(pad: Sequence[int], rank: int) -> list[tuple[int, int]]:
+    """(before, after) of each dimension, first dimension first."""
+    given = [(pad[2 * k], pad[2 * k + 1]) for k in range(len(pad) // 2)]
+    return [(0, 0)] * (rank - len(given)) + given[::-1]
+
+
+def _repeats_too_much(view: OpView) -> bool:
+    """Whether circular padding repeats more than is left: torch then copies from what it is writing."""
+    amounts = _per_dimension(view.attrs["pad"], len(view.first.shape))
+    return any(
+        max(before, after) > extent + min(before, 0) + min(after, 0)
+        for extent, (before, after) in zip(view.first.shape, amounts, strict=True)
+    )
 
 
 def _pad_reason(view: OpView) -> str | None:
@@ -128,8 +158,8 @@ def _pad_reason(view: OpView) -> str | None:
         return f"mode={mode!r}"
     if mode == "constant" and not scalar_fits(value or 0, view.outputs[0].dtype):
         return f"value={value!r} does not fit in {view.outputs[0].dtype}"
-    if mode == "circular" and min(view.attrs["pad"]) < 0:
-        return "a negative circular padding"
+    if mode == "circular" and _repeats_too_much(view):
+        return "a circular padding longer than what its negative side leaves"
     return None
 
 

@@ -90,9 +90,9 @@ def _constant_pad(draft: Draft) -> None:
     draft.attrs = {"pad": draft.attrs["pad"], "mode": "constant", "value": draft.attrs["value"]}
 
 
-def _padding(mode: str) -> Callable[[Draft], None]:
+def _padding(mode: str, amounts: str = "padding") -> Callable[[Draft], None]:
     def adapt(draft: Draft) -> None:
-        draft.attrs = {"pad": draft.attrs["padding"], "mode": mode, "value": None}
+        draft.attrs = {"pad": draft.attrs[amounts], "mode": mode, "value": None}
 
     return adapt
 
@@ -152,6 +152,7 @@ ROWS: Table = {
     **rows("split_copy.Tensor", op="split"),
     **rows("split_with_sizes_copy", op="split_with_sizes"),
     **rows("unbind_copy.int", op="unbind"),
+    **rows("_pad_circular", _padding("circular", "pad"), op="pad"),
     **rows("repeat repeat_interleave.self_int flip roll tril triu"),
     **rows("tile", _tile, op="repeat"),
 }
