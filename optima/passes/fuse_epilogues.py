@@ -201,7 +201,8 @@ class _Grouping:
             return False
         heavy = self._is_heavy(at)
         if heavy and self.position[reader.name] != at:
-            return False
+            # Behind the anchor's own operands only strides and offsets add up at no cost.
+            return len(op.inputs) == 1 and self.has(op, Trait.VIEW) and self.has(reader, Trait.VIEW)
         if self.has(op, Trait.VIEW, Trait.INJECTIVE):
             return len(op.inputs) == 1 or not heavy
         same_shape = self.graph.type_of(op.outputs[0]).shape == self.graph.type_of(reader.outputs[0]).shape
