@@ -155,7 +155,7 @@ def _median(view: OpView, tensors: Tensors) -> list[te.Tensor]:
     """
     from tvm import te
 
-    rows = Rows.of(view)
+    rows = Rows.of(view, None)
     dtype = view.first.dtype
     if not rows.length:
         return [te.compute(view.outputs[0].shape, lambda *_: const(math.nan, dtype), name="median")]
@@ -217,14 +217,14 @@ def _refuse_size(view: OpView) -> str | None:
 
 
 def _refuse_empty_median(view: OpView) -> str | None:
-    if not Rows.of(view).length and view.first.dtype not in FLOATS:
+    if not Rows.of(view, None).length and view.first.dtype not in FLOATS:
         return "the median of no integers is undefined"
     return None
 
 
 def _cost(view: OpView) -> Cost:
     """n log2 n comparisons of a row's n elements; keys and places written and read beside the operand."""
-    rows = Rows.of(view)
+    rows = Rows.of(view, None if "median" in view.op else -1)
     comparisons = view.first.numel * max(1.0, math.log2(max(rows.length, 2)))
     moved = sum(t.nbytes for t in (*view.operands.values(), *view.outputs)) + 16 * view.first.numel
     return Cost(comparisons, float(moved))
@@ -253,9 +253,7 @@ def _entry(
     refuse: Callable[[OpView], str | None],
     reference: Callable[..., Any],
 ) -> OpEntry:
-    return OpEntry(
-        name, ("self",), reference, attrs, frozenset({Trait.OPAQUE}), Te(compute, refuse), cost=_cost
-    )
+    return OpEntry(name, ("self",), reference, attrs, frozenset({Trait.OPAQUE}), Te(compute, refuse), cost=_cost)
 
 
 ENTRIES: tuple[OpEntry, ...] = (

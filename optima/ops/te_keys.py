@@ -73,9 +73,9 @@ class Rows:
     dim: int | None
 
     @classmethod
-    def of(cls, view: OpView) -> Rows:
-        """The rows that an op with a ``dim`` attribute works on."""
-        dim = view.attrs.get("dim")
+    def of(cls, view: OpView, default: int | None = -1) -> Rows:
+        """The rows that an op with a ``dim`` attribute works on; ``default`` is what its absence means."""
+        dim = view.attrs.get("dim", default)
         shape = view.first.shape
         return cls(shape, None if dim is None or not shape else axis(dim, len(shape)))
 
@@ -122,9 +122,7 @@ def over_rows(
 
     def whole(ins: Sequence[Buffer], outs: Sequence[Buffer]) -> Stmt:
         kind = "parallel" if rows.count > 1 and work >= _PARALLEL_OPERATIONS else "serial"
-        return each(
-            rows.count, lambda row: framed(ins, outs, lambda frame: body(frame, row, ins, outs)), kind, "row"
-        )
+        return each(rows.count, lambda row: framed(ins, outs, lambda frame: body(frame, row, ins, outs)), kind, "row")
 
     return sequential(name, inputs, outputs, whole)
 

@@ -1,4 +1,4 @@
-"""Cases of running sums and products: any axis, promotion, NaN and infinities, 0-d and empty tensors."""
+"""Cases of running sums, products, extrema and log-sums: any axis, promotion, NaN and infinities, 0-d, empty."""
 
 from __future__ import annotations
 
@@ -39,4 +39,42 @@ def _both(op: str) -> tuple[OpCase, ...]:
     )
 
 
-CASES: tuple[OpCase, ...] = (*_both("cumsum"), *_both("cumprod"))
+def _extrema(op: str, shape: tuple[int, ...], dim: int, dtype: str = "float32", fill: str = "normal") -> OpCase:
+    return OpCase(op, (Arg("self", shape, dtype, fill),), {"dim": dim}, outputs=2, tolerance=0.0)
+
+
+def _running(op: str) -> tuple[OpCase, ...]:
+    return (
+        _extrema(op, (9,), 0, "int64"),
+        _extrema(op, (3, 9, 4), 1, "int32"),
+        _extrema(op, (20, 3), -2, fill="special"),
+        _extrema(op, (3, 20), 1, "bfloat16", "special"),
+        _extrema(op, (3, 20), 1, "float16", "special"),
+        _extrema(op, (3, 20), 1, "float64"),
+        _extrema(op, (3, 20), 1, "bool"),
+        _extrema(op, (3, 20), 1, "uint8"),
+        _extrema(op, (), 0),
+        _extrema(op, (0, 3), 0),
+    )
+
+
+def _log(
+    shape: tuple[int, ...], dim: int, dtype: str = "float32", fill: str = "normal", tolerance: float = 1e-5
+) -> OpCase:
+    return OpCase("logcumsumexp", (Arg("self", shape, dtype, fill),), {"dim": dim}, tolerance=tolerance)
+
+
+CASES: tuple[OpCase, ...] = (
+    *_both("cumsum"),
+    *_both("cumprod"),
+    *_running("cummax"),
+    *_running("cummin"),
+    _log((3, 9), 1),
+    _log((3, 9, 4), 1),
+    _log((20, 5), 0, fill="special"),
+    _log((3, 9), 1, "float64", tolerance=1e-12),
+    _log((3, 9), 1, "float16"),
+    _log((3, 9), 1, "bfloat16"),
+    _log((), 0),
+    _log((0, 3), 1),
+)

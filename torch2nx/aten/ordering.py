@@ -18,4 +18,5 @@ ROWS: Table = {
     **rows("sort sort.stable argsort argsort.stable", _sorting),
     **rows("msort topk kthvalue median.dim nanmedian.dim mode"),
     **rows("median nanmedian", _of_all),
+    **rows("cumprod cummax cummin logcumsumexp"),
 }
