@@ -46,7 +46,8 @@ def dump(graph: Graph) -> str:
     lines = [f"graph {write_name(graph.name)}({inputs}) -> ({outputs})"]
     lines += [f"  {k} {write_literal(v)}" for k in ("in_tree", "out_tree") if (v := getattr(graph, k))]
     lines += [
-        f"  symbol {write_name(s.name)} min {s.min} max {s.max} count {write_tensor(s.count)} axes {write_literal(s.axes)}"
+        f"  symbol {write_name(s.name)} min {s.min} max {s.max} count {write_tensor(s.count)} "
+        f"axes {write_literal(s.axes)}"
         for s in graph.symbols
     ]
     written = set(graph.inputs)
