@@ -1,0 +1,91 @@
+"""One fixed sample of each proven claim, and the table's own rules. The whole sweep is ``python -m conformance``."""
+
+from __future__ import annotations
+
+import zlib
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("expecttest", reason="PyTorch's op_db imports expecttest")
+
+from conformance import claims, page  # noqa: E402
+from conformance.check import EQUAL, NOT_RUN, WRONG, check  # noqa: E402
+from conformance.entry import PROVEN, REFUSED, UNTESTED, Verdict, judge  # noqa: E402
+from conformance.samples import DTYPES, Sample, names, samples  # noqa: E402
+
+CLAIMS = claims.read()
+PROVEN_F32 = [c.name for c in CLAIMS.values() if (c.status, c.dtype) == (PROVEN, "float32")]
+
+needs_table = pytest.mark.skipif(not CLAIMS, reason="no table yet: python -m conformance --update writes it")
+
+#: which of an entry's first samples is taken: another one for each entry, the same on each run
+_FIRST = 6
+
+
+def _one_sample(name: str) -> Sample:
+    first = list(islice(samples(name, "float32"), _FIRST))
+    return first[zlib.crc32(name.encode()) % len(first)]
+
+
+@pytest.mark.parametrize("name", PROVEN_F32)
+def test_a_proven_claim_holds(name: str) -> None:
+    outcome = check(_one_sample(name))
+    assert outcome.status in (EQUAL, NOT_RUN), outcome
+
+
+@needs_table
+def test_every_entry_is_accounted_for() -> None:
+    assert [n for n, d in CLAIMS if d == "float32"] == names()
+
+
+def test_no_claim_is_a_fault() -> None:
+    assert {c.status for c in CLAIMS.values()} <= {PROVEN, "partly", REFUSED, UNTESTED}
+
+
+@needs_table
+def test_the_page_is_the_table() -> None:
+    written = page.PATH.read_text(encoding="utf-8")
+    rows = [line for line in written.splitlines() if line.startswith("|")]
+    assert [line for line in page.render(CLAIMS, []).splitlines() if line.startswith("|")] == rows
+
+
+def test_the_page_shows_each_dtype() -> None:
+    assert {c.dtype for c in CLAIMS.values()} <= set(DTYPES)
+
+
+def test_the_table_reads_back(tmp_path: Path) -> None:
+    table = {
+        ("add", "float32"): Verdict("add", "float32", PROVEN, 3, 3, ""),
+        ("eig", "bool"): Verdict("eig", "bool", REFUSED, 0, 2, "no"),
+    }
+    claims.write(table.values(), tmp_path / "claims.txt")
+    assert claims.read(tmp_path / "claims.txt") == table
+
+
+def test_a_claim_that_shows_less_is_broken() -> None:
+    known = {("add", "float32"): Verdict("add", "float32", PROVEN, 10, 10, "")}
+    assert claims.broken(known, [Verdict("add", "float32", "partly", 4, 5, "why")])
+    assert not claims.broken(known, [Verdict("add", "float32", PROVEN, 5, 5, "")])
+
+
+def test_a_wrong_answer_is_broken_without_a_claim() -> None:
+    assert claims.broken({}, [Verdict("add", "float32", WRONG, 4, 5, "0.1")])
+
+
+def test_a_pass_that_nobody_claimed_is_listed() -> None:
+    known = {("add", "float32"): Verdict("add", "float32", REFUSED, 0, 10, "no")}
+    assert claims.unclaimed(known, [Verdict("add", "float32", PROVEN, 5, 5, "")])
+    assert claims.unclaimed({}, [Verdict("add", "float32", PROVEN, 5, 5, "")])
+    assert not claims.unclaimed(known, [Verdict("add", "float32", REFUSED, 0, 5, "no")])
+
+
+def test_an_operator_without_a_kernel_is_refused_with_its_name() -> None:
+    verdict = judge("linalg.eig", "float32", 3)
+    assert (verdict.status, verdict.equal) == (REFUSED, 0)
+    assert "linalg_eig" in verdict.reason
+
+
+def test_a_dtype_that_pytorch_does_not_test_is_untested() -> None:
+    assert judge("nn.functional.gelu", "bool", 3).status == UNTESTED
