@@ -57,17 +57,20 @@ def _along(
 
 
 def _folded(combine: Callable[[Expr, Expr], Expr], view: OpView, tensors: Tensors) -> list[te.Tensor]:
-    """cumsum, cumprod, logcumsumexp: each element combined with the result before it."""
+    """cumsum, cumprod, logcumsumexp: each element combined with the result before it.
+
+    float32 runs in float64, as on torch's CPU: what overflows on the way may come back.
+    """
     from tvm import te
 
     (x,) = tensors.values()
     out, shape = view.outputs[0], view.first.shape
-    acc = accumulator(out.dtype)
+    acc = "float64" if out.dtype == "float32" else accumulator(out.dtype)
     source = view.first.dtype
 
     def element(*index: Expr) -> Expr:
         if source == out.dtype:
-            return load(x, *index)
+            return load(x, *index).astype(acc)
         return convert(load(x, *index), source, out.dtype).astype(acc)
 
     terms = te.compute(shape, element, name="terms")

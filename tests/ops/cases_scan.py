@@ -36,6 +36,7 @@ def _both(op: str) -> tuple[OpCase, ...]:
         _case(op, (3, 9), 1, "float16", tolerance=2e-3),
         _case(op, (3, 9), 1, "bfloat16", tolerance=1.6e-2),
         _case(op, (3, 9), 1, "float64", tolerance=1e-12),
+        _case(op, (2, 30000), 1, tolerance=1e-6),
     )
 
 
