@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from optima.ops.contraction import broadcast_index
 from optima.ops.entry import Cost, OpEntry, OpView, Te, Trait
 from optima.ops.reference import aten
+from optima.ops.te_attention import LANES, blocked_attention
 from optima.ops.te_reduce import FLOATS, Expr, accumulator, const, finish, fold, fold_terms, load
 
 if TYPE_CHECKING:
     from tvm import te
 
 Tensors = Mapping[str, "te.Tensor"]
+#: with fewer features per head than this, vectors would mostly be padding
+_FEWEST_FEATURES = 4
 
 
 def _batch_of(index: Sequence[Expr], shape: Sequence[int], heads: int) -> tuple[Expr, ...]:
@@ -61,6 +64,53 @@ def _scores(view: OpView, tensors: Tensors, acc: str) -> te.Tensor:
     return te.compute(shape, masked, name="masked", attrs={"schedule_rule": "row"})
 
 
+def _in_blocks(view: OpView, tensors: Tensors) -> te.Tensor:
+    """The blocked form, for float32 and half types."""
+    from tvm import te, tirx
+
+    batch = view.outputs[0].shape[:-2]
+    heads = batch[-1] if batch else 1
+    query, columns = view.operands["query"].shape, view.operands["key"].shape[-2]
+    scale = view.attrs.get("scale")
+    factor = const(1 / math.sqrt(max(query[-1], 1)) if scale is None else scale, "float32")
+    lowest = const(-math.inf, "float32")
+    mask = tensors.get("attn_mask")
+    shift: te.Tensor | None = None
+    if mask is not None:
+        extents = view.operands["attn_mask"].shape
+        across = extents[-1] if extents[-1] == 1 else -(-columns // LANES) * LANES
+
+        def addend(*index: Expr) -> Expr:
+            # Clamped: what lies past the last column is masked later.
+            value = load(mask, *index[:-1], tirx.min(index[-1], extents[-1] - 1))
+            if view.operands["attn_mask"].dtype == "bool":
+                return tirx.Select(value, const(0.0, "float32"), lowest)
+            return value.astype("float32")
+
+        shift = te.compute((*extents[:-1], across), addend, name="shift")
+
+    def adjust(score: Expr, outer: Sequence[Expr], row: Expr, column: Expr) -> Expr:
+        value = score * factor
+        if shift is not None:
+            value = value + shift(*broadcast_index((*outer, row, column), [int(d) for d in shift.shape]))
+        if view.attrs.get("is_causal", False):
+            value = tirx.Select(column <= row, value, lowest)
+        return value
+
+    def at(index: Sequence[Expr], shape: Sequence[Any]) -> tuple[Expr, ...]:
+        return _batch_of(index, [int(d) for d in shape], heads)
+
+    return blocked_attention(tensors["query"], tensors["key"], tensors["value"], batch, at, adjust)
+
+
+def _fits_blocks(view: OpView) -> bool:
+    """Whether there is enough to compute for blocks of rows, and the dtype is one of theirs."""
+    query, key, value = (view.operands[r] for r in ("query", "key", "value"))
+    same = query.dtype == key.dtype == value.dtype and accumulator(query.dtype) == "float32"
+    large = key.shape[-2] >= LANES and query.shape[-1] >= _FEWEST_FEATURES and value.shape[-1] >= _FEWEST_FEATURES
+    return same and large and view.outputs[0].numel > 0
+
+
 def _attention(view: OpView, tensors: Tensors) -> list[te.Tensor]:
     """A row that may attend to nothing gives zeros, as torch's safe softmax does; NaN and +inf give NaN.
 
@@ -72,6 +122,8 @@ def _attention(view: OpView, tensors: Tensors) -> list[te.Tensor]:
 
     out = view.outputs[0]
     acc = accumulator(out.dtype)
+    if _fits_blocks(view):
+        return [finish(_in_blocks(view, tensors), acc, out.dtype)]
     scores = _scores(view, tensors, acc)
     shape = tuple(int(d) for d in scores.shape)
     last = (len(shape) - 1,)

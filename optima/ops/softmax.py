@@ -42,7 +42,7 @@ def row_exponentials(
     """
     from tvm import te, tirx
 
-    from optima.ops.vector_math import exp
+    from optima.ops.vector_math import falling_exp
 
     rule = row_rule(shape, axes)
     highest = fold("peak", source, shape, axes, dtype, keepdim=True, name="highest", rule=rule)
@@ -55,7 +55,7 @@ def row_exponentials(
         if safe:
             infinite = tirx.abs(peak) >= const(float("inf"), dtype)
             peak = tirx.Select(infinite, const(0, dtype), peak)
-        return exp(source(*index) - peak)
+        return falling_exp(source(*index) - peak)
 
     attrs = {"schedule_rule": rule} if rule else None
     powers = te.compute(shape, shifted, name="exponentials", attrs=attrs)

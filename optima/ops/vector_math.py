@@ -77,6 +77,19 @@ def exp(x: Scalar) -> Scalar:
     return let(bounded, lambda b: let(tirx.round(b * _f32(math.log2(math.e))), lambda w: _exp_of(b, w), "w"), "x")
 
 
+def falling_exp(x: Scalar) -> Scalar:
+    """``e**x`` for a softmax, whose largest is 1: 0 where the result would be below the smallest normal float.
+
+    Denormal results cost a hundred cycles each, and a mask of -inf makes many.
+    """
+    from tvm import tirx
+
+    if not _own(x):
+        return tirx.exp(x)
+    least = _f32(-87.0)
+    return let(x, lambda v: select(v < least, _f32(0.0), exp(at_least(v, least))), "x")
+
+
 def _exp_of(x: Scalar, whole: Scalar) -> Scalar:
     """``2**whole e**r`` with ``r = x - whole ln 2``, ln 2 in two parts whose first has spare low bits."""
     # A NaN has no integer: it reaches the result through r.

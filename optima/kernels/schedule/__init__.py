@@ -25,6 +25,7 @@ _LOG = logging.getLogger(__name__)
 
 #: rule name -> module; several computes may share a rule
 RULES = {
+    "attention": "attention",
     "conv_blocked": "conv_blocked",
     "depthwise_blocked": "depthwise_blocked",
     "pool_blocked": "depthwise_blocked",
