@@ -10,9 +10,10 @@ from optima.ops.entry import OpEntry, OpView, Trait
 from optima.ops.indexing import within
 from optima.ops.pointwise import supported
 from optima.ops.reference import aten
+from optima.ops.te_addresses import lanes
 from optima.ops.te_loops import Buffer, Stmt, each, read, sequential, steps, store
 from optima.ops.te_reduce import FLOATS, Expr, accumulator, const, widen
-from optima.ops.te_scatter import lanes, shaped
+from optima.ops.te_scatter import shaped
 
 if TYPE_CHECKING:
     from tvm import te

@@ -11,9 +11,10 @@ from optima.ops import exact_math as em
 from optima.ops.entry import REQUIRED, OpEntry, OpView, Te, Trait
 from optima.ops.pointwise import supported
 from optima.ops.reference import aten
+from optima.ops.te_addresses import Index, at, lanes, looked_up, unravel
 from optima.ops.te_loops import Buffer, Stmt, each, nest, read, sequential, steps, store
 from optima.ops.te_reduce import FLOATS, INTEGERS, Expr, accumulator, const, widen
-from optima.ops.te_scatter import Buffers, Index, Scatter, at, lanes, looked_up, scatter, shaped, unravel
+from optima.ops.te_scatter import Buffers, Scatter, scatter, shaped
 
 if TYPE_CHECKING:
     from tvm import te

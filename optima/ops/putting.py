@@ -16,9 +16,10 @@ from optima.ops.indexing import given_dims, positions_reason
 from optima.ops.indices import axis
 from optima.ops.pointwise import Refuse, read, supported
 from optima.ops.reference import aten
+from optima.ops.te_addresses import Index, at, broadcast, looked_up, unravel
 from optima.ops.te_compact import masked_write
 from optima.ops.te_reduce import Expr, widen
-from optima.ops.te_scatter import Buffers, Index, Scatter, at, broadcast, looked_up, scatter, unravel
+from optima.ops.te_scatter import Buffers, Scatter, scatter
 
 if TYPE_CHECKING:
     from tvm import te

@@ -16,8 +16,9 @@ from optima.ops.indices import axis
 from optima.ops.pointwise import Refuse, supported
 from optima.ops.promotion import scalar_fits
 from optima.ops.reference import aten
+from optima.ops.te_addresses import Index, at, looked_up
 from optima.ops.te_reduce import Expr, accumulator, convert, refused_by, widen
-from optima.ops.te_scatter import Buffers, Index, Scatter, at, looked_up, scatter
+from optima.ops.te_scatter import Buffers, Scatter, scatter
 
 if TYPE_CHECKING:
     from tvm import te

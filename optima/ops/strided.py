@@ -13,8 +13,9 @@ from optima.ops.entry import REQUIRED, OpEntry, OpView, Trait
 from optima.ops.indices import dense_index
 from optima.ops.pointwise import supported
 from optima.ops.reference import aten
+from optima.ops.te_addresses import Index, at, unravel
 from optima.ops.te_reduce import Expr
-from optima.ops.te_scatter import Index, Scatter, at, scatter, unravel
+from optima.ops.te_scatter import Scatter, scatter
 
 if TYPE_CHECKING:
     from tvm import te

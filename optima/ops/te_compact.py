@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from optima.ops import exact_math as em
 from optima.ops.entry import OpView
+from optima.ops.te_addresses import at, broadcast, everywhere, unravel
 from optima.ops.te_loops import Buffer, Stmt, nest, read, sequential, steps, store
 from optima.ops.te_reduce import Expr, accumulator, widen
-from optima.ops.te_scatter import at, broadcast, everywhere, shaped, unravel
+from optima.ops.te_scatter import shaped
 
 if TYPE_CHECKING:
     from tvm import te

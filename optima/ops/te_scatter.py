@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from optima.ops import exact_math as em
 from optima.ops.division import integer_divide
+from optima.ops.te_addresses import LANES, PARALLEL_WRITES, Index, at, everywhere, lanes
 from optima.ops.te_loops import Buffer, Stmt, each, nest, read, sequential, steps, store
 from optima.ops.te_reduce import FLOATS, Expr, accumulator, const, convert, extremum_identity, larger, smaller, widen
 
@@ -22,13 +23,6 @@ if TYPE_CHECKING:
     from tvm import te
 
 Buffers = Mapping[str, Buffer]
-Index = Sequence[Expr]
-
-_LANES = 16
-#: element writes below which a loop stays on the caller's thread
-_PARALLEL_WRITES = 2**15
-#: vectors per piece of the first copy
-_COPY_VECTORS = 256
 
 
 @dataclass(frozen=True)
@@ -49,40 +43,6 @@ class Scatter:
     value: Callable[[Buffers, Index, Index], Expr]
     free: tuple[int, ...] = ()
     rows: bool = False
-
-
-def at(buffer: Buffer, index: Index) -> Expr:
-    """``buffer[index]``; a 0-d tensor, which counts as one element, at any index."""
-    return read(buffer, *index[: len(buffer.shape)])
-
-
-def broadcast(buffer: Buffer, index: Index) -> Expr:
-    """``buffer`` at an index of a shape that it broadcasts to."""
-    from tvm import tirx
-
-    rank = len(buffer.shape)
-    zero = tirx.const(0, "int32")
-    aligned = index[len(index) - rank :]
-    return at(buffer, [zero if int(d) == 1 else i for i, d in zip(aligned, buffer.shape, strict=True)])
-
-
-def unravel(linear: Expr, shape: Sequence[int]) -> list[Expr]:
-    """The index into ``shape`` of the element that stands at ``linear`` in row-major order."""
-    index: list[Expr] = []
-    for k in range(len(shape) - 1, 0, -1):
-        index.append(linear % shape[k])
-        linear = linear // shape[k]
-    return [linear, *index[::-1]] if shape else []
-
-
-def looked_up(position: Expr, extent: int, *, wrap: bool) -> tuple[Expr, int]:
-    """A pair for ``Scatter.places``; with ``wrap`` a negative position counts from the end."""
-    from tvm import tirx
-
-    wide = position.astype("int64")
-    if wrap:
-        wide = tirx.Select(wide < 0, wide + tirx.const(extent, "int64"), wide)
-    return wide, extent
 
 
 def scatter(
@@ -139,23 +99,6 @@ def shaped(x: te.Tensor, shape: tuple[int, ...], source: str, target: str) -> te
     return te.compute(shape, lambda *i: convert(x(*(i or (0,))), source, target), name="out")
 
 
-def everywhere(shape: tuple[int, ...], body: Callable[[Index], Stmt]) -> Stmt:
-    """``body`` at every index of ``shape``, which are independent: in vectors, in parallel when there are many."""
-    count = math.prod(shape)
-    piece = _COPY_VECTORS * _LANES
-
-    def element(linear: Expr) -> Stmt:
-        return body(unravel(linear, shape))
-
-    whole = count // piece if count >= _PARALLEL_WRITES else 0
-    parts = []
-    if whole:
-        parts.append(each(whole, lambda p: lanes(piece, lambda i: element(p * piece + i)), "parallel"))
-    if count > whole * piece:
-        parts.append(lanes(count - whole * piece, lambda i: element(whole * piece + i)))
-    return steps(*parts)
-
-
 def _start(shape: tuple[int, ...], out: Buffer, source: Buffer | None, dtype: str, acc: str) -> Stmt:
     def first(index: Index) -> Stmt:
         if source is None:
@@ -166,23 +109,12 @@ def _start(shape: tuple[int, ...], out: Buffer, source: Buffer | None, dtype: st
     return everywhere(shape, first)
 
 
-def lanes(extent: int, body: Callable[[Expr], Stmt]) -> Stmt:
-    """``body(i)`` for i in ``range(extent)``, whose points are independent: in vectors, and one by one at the end."""
-    whole, rest = divmod(extent, _LANES)
-    parts = []
-    if whole:
-        parts.append(each(whole, lambda c: each(_LANES, lambda v: body(c * _LANES + v), "vectorized", "v"), name="c"))
-    if rest:
-        parts.append(each(rest, lambda i: body(whole * _LANES + i)))
-    return steps(*parts)
-
-
 def _pass(plan: Scatter, buffers: Buffers, write: Callable[[Index, Expr], Stmt]) -> Stmt:
     """``write(target, value)`` at every point of the plan's loops, in order but for a free loop in parallel."""
     extents = (*plan.outer, *plan.inner)
     work = math.prod(extents)
     last = len(extents) - 1
-    chosen = next((k for k in plan.free if extents[k] > 1), None) if work >= _PARALLEL_WRITES else None
+    chosen = next((k for k in plan.free if extents[k] > 1), None) if work >= PARALLEL_WRITES else None
     strips = _strips(extents[-1]) if plan.rows and chosen == last else 1
     if chosen is None or (plan.rows and chosen == last and strips == 1):
         return nest(plan.outer, lambda *outer: _point(plan, buffers, write, list(outer), None, None))
@@ -265,7 +197,7 @@ def _rows(extents: Sequence[int], element: Callable[..., Stmt], vectors: bool) -
 
 def _strips(extent: int) -> int:
     """Into how many equal strips of whole vectors a row is cut, so that strips can run in parallel."""
-    return next((n for n in (8, 6, 4, 3, 2) if extent % (n * _LANES) == 0), 1)
+    return next((n for n in (8, 6, 4, 3, 2) if extent % (n * LANES) == 0), 1)
 
 
 def _per_lane(value: Expr, index: Index) -> Expr:
