@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from optima.ops.entry import Cost, OpEntry, OpView, Te, Trait
 from optima.ops.reference import aten
 from optima.ops.te_reduce import FLOATS, INTEGERS, accumulator, finish, fold_terms, load, refuse_dtypes
+from optima.ops.te_transposed import MOST_PHASES, Channels, by_phase, with_phase_axes
 from optima.ops.te_window import Window, pad, per_axis, same_padding
 
 if TYPE_CHECKING:
@@ -69,78 +70,16 @@ def _conv(view: OpView, tensors: Tensors) -> list[te.Tensor]:
 
 
 def _conv_transpose(view: OpView, tensors: Tensors) -> list[te.Tensor]:
-    """Each output gathers what it receives, so that nothing is written twice.
-
-    Output o gets input i through kernel element k where ``o + padding == i * stride + k * dilation``. Written
-    as ``o + padding == q * stride + r``, each phase r is an ordinary convolution over q: with dilation 1 its
-    elements are ``k = r + stride * j`` at ``i = q - j``; otherwise every k at ``i = q + (r - k * dilation) /
-    stride`` where that divides. The phases are computed apart and interleaved at the end.
-    """
-    from tvm import te, tirx
-
     x, weight = tensors["input"], tensors["weight"]
     out = view.outputs[0]
-    acc = accumulator(out.dtype)
     window = _window(view)
-    spatial = len(window.kernel)
-    lead = len(out.shape) - spatial - 1
-    padding = per_axis(view.attrs.get("padding", 0), spatial)
-    inner = view.operands["input"].shape[lead + 1 :]
+    lead = len(out.shape) - len(window.kernel) - 1
     groups = view.attrs.get("groups", 1)
-    per_group_in = view.operands["input"].shape[lead] // groups
-    per_group_out = view.operands["weight"].shape[1]
-    quotients = [
-        -(-(o + p) // s) for o, p, s in zip(out.shape[lead + 1 :], padding, window.stride, strict=True)
-    ]
-    steps = [
-        -(-k // s) if d == 1 else k
-        for k, s, d in zip(window.kernel, window.stride, window.dilation, strict=True)
-    ]
-
-    def term(index: tuple[Any, ...], ks: tuple[Any, ...]) -> Any:
-        channel = index[lead]
-        source, column = ks[0], channel
-        if groups > 1:
-            source = channel // per_group_out * per_group_in + ks[0]
-            column = channel % per_group_out
-        phases, places = index[lead + 1 : lead + 1 + spatial], index[lead + 1 + spatial :]
-        taps, where, guards = _matching(phases, places, ks[1:], inner, window)
-        value = load(x, *index[:lead], source, *where) * load(weight, source, column, *taps)
-        return tirx.if_then_else(tirx.all(*guards), value, tirx.const(0, acc))
-
-    shape = (*out.shape[: lead + 1], *window.stride, *quotients)
-    phased = fold_terms("sum", shape, (per_group_in, *steps), term, acc, "phases")
-
-    def interleaved(*index: Any) -> Any:
-        where = [i + p for i, p in zip(index[lead + 1 :], padding, strict=True)]
-        phases = [w % s for w, s in zip(where, window.stride, strict=True)]
-        return phased(
-            *index[: lead + 1], *phases, *(w // s for w, s in zip(where, window.stride, strict=True))
-        )
-
-    total = te.compute(out.shape, interleaved, name="conv_transpose")
+    channels = Channels(lead, view.operands["input"].shape[lead] // groups, view.operands["weight"].shape[1], groups)
+    padding = per_axis(view.attrs.get("padding", 0), len(window.kernel))
+    form = by_phase if prod(window.stride) <= MOST_PHASES else with_phase_axes
+    total = form(x, weight, out.shape, window, padding, channels, accumulator(out.dtype))
     return _finish(view, total, tensors.get("bias"), lead)
-
-
-def _matching(
-    phases: Sequence[Any], places: Sequence[Any], steps: Sequence[Any], inner: Sequence[int], window: Window
-) -> tuple[list[Any], list[Any], list[Any]]:
-    """(kernel elements, input positions, conditions under which both exist) of a transposed convolution."""
-    taps, where, guards = [], [], []
-    axes = zip(phases, places, steps, inner, window.kernel, window.stride, window.dilation, strict=True)
-    for r, q, j, n, k, s, d in axes:
-        if d == 1:
-            tap, position = r + s * j, q - j
-            if k % s:
-                guards.append(tap < k)
-        else:
-            tap, position = j, q + (r - j * d) // s
-            if s > 1:
-                guards.append((r - j * d) % s == 0)
-        taps.append(tap)
-        where.append(position)
-        guards += [position >= 0, position < n]
-    return taps, where, guards
 
 
 def _refuse(view: OpView) -> str | None:

@@ -79,4 +79,15 @@ CASES: tuple[OpCase, ...] = (
     _transposed((0, 3, 9), (3, 4, 5)),
     _transposed((0, 2, 3, 4, 3), (2, 3, 2, 2, 2)),
     _transposed((2, 3, 4, 3), (2, 3, 2, 2, 2), groups=2),
+    # strides that share a factor with the dilation, or exceed the kernel; more phases than one kernel each
+    _transposed((1, 3, 7), (3, 4, 3), stride=(4,), dilation=(2,), padding=(1,), output_padding=(3,)),
+    _transposed((1, 3, 7), (3, 4, 5), stride=(2,), dilation=(4,), padding=(3,)),
+    _transposed((1, 3, 7), (3, 4, 4), stride=(6,), dilation=(9,)),
+    _transposed((1, 3, 7), (3, 4, 2), stride=(5,), padding=(1,), fill="special"),
+    _transposed((1, 2, 3, 4), (2, 3, 10, 10), stride=(5, 5), padding=(2, 1)),
+    _transposed((1, 2, 3, 4), (2, 3, 7, 9), stride=(5, 5), padding=(1, 4), output_padding=(2, 0)),
+    _transposed((1, 2, 3, 4), (2, 3, 3, 4), stride=(5, 6), dilation=(3, 1)),
+    _transposed((1, 4, 3, 4), (4, 2, 3, 4), stride=(5, 4), dilation=(2, 2), groups=2, padding=(2, 0)),
+    _transposed((1, 4, 6, 8), (4, 8, 4, 4), stride=(2, 2), padding=(1, 1), dtype="bfloat16", tolerance=1.6e-2),
+    _transposed((1, 4, 6, 8), (4, 8, 4, 4), stride=(2, 2), padding=(1, 1), dtype="float16", tolerance=2e-3),
 )
