@@ -32,6 +32,8 @@ FAMILIES = (
     "softmax",
     "scan",
     "ordering",
+    "quantile",
+    "searching",
     "normalization",
     "attention",
     "indexing",

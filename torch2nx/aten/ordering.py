@@ -19,4 +19,6 @@ ROWS: Table = {
     **rows("msort topk kthvalue median.dim nanmedian.dim mode"),
     **rows("median nanmedian", _of_all),
     **rows("cumprod cummax cummin logcumsumexp"),
+    **rows("quantile quantile.scalar nanquantile nanquantile.scalar nonzero_static"),
+    **rows("searchsorted.Tensor searchsorted.Scalar bucketize.Tensor bucketize.Scalar isin.Tensor_Tensor"),
 }
