@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from optima.ops import error_functions as ef
 from optima.ops import exact_math as em
 from optima.ops import special_functions as sf
 from optima.ops import vector_math as vm
@@ -85,13 +86,16 @@ def _log_of_sum(base: float) -> Callable[[Scalar, Scalar], Scalar]:
 
 ENTRIES: tuple[OpEntry, ...] = (
     _unary("erfc", _libm("erfc")),
-    _unary("erfinv", sf.wide(sf.erfinv)),
+    _unary("erfinv", sf.wide(ef.erfinv)),
     _unary("lgamma", _libm("lgamma")),
     _unary("digamma", sf.wide(sf.digamma)),
     _unary("i0", sf.wide(sf.i0)),
     _unary("special_i0e", sf.wide(sf.i0e)),
     _unary("special_i1", sf.wide(sf.i1)),
     _unary("special_i1e", sf.wide(sf.i1e)),
+    _unary("special_erfcx", sf.wide(ef.erfcx)),
+    _unary("special_log_ndtr", sf.wide(ef.log_ndtr)),
+    _unary("special_ndtri", sf.wide(ef.ndtri)),
     _unary("sinc", _sinc),
     OpEntry("logit", ("self",), aten("logit"), {"eps": None}, _ELEMENTWISE, pointwise(_logit, "self")),
     _pair("xlogy", _times_log(vm.log)),

@@ -1,4 +1,4 @@
-"""Scalar expressions of special functions: gamma, Bessel and error functions, in float64 inside.
+"""Scalar expressions of special functions, in float64 inside: Bessel functions and digamma; and of signs.
 
 A result is rounded once, to the dtype of its argument: so float32 answers are as near as eager's or nearer,
 and the same code serves float64. Sources stand with each function; the code and the numbers are Optima's own.
@@ -60,16 +60,17 @@ I1_LARGE = (
 _PSI_SERIES = (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12)
 #: from here on the series above is exact to 1e-16
 _PSI_FROM = 10
-_WINITZKI = 0.147
 
 
-def _const(value: float) -> Scalar:
+def f64(value: float) -> Scalar:
+    """A float64 literal."""
     from tvm import tirx
 
     return tirx.const(value, "float64")
 
 
-def _libm(name: str, x: Scalar) -> Scalar:
+def libm(name: str, x: Scalar) -> Scalar:
+    """A function of the C library of a float64."""
     from tvm import tirx
 
     return tirx.call_pure_extern("float64", name, x)
@@ -90,10 +91,10 @@ def _chebyshev(t: Scalar, coefficients: Sequence[float]) -> Scalar:
     def of(t: Scalar) -> Scalar:
         def step(k: int, b1: Scalar, b2: Scalar) -> Scalar:
             if k == 0:
-                return t * b1 - b2 + _const(coefficients[0])
-            return em.let((t + t) * b1 - b2 + _const(coefficients[k]), lambda b: step(k - 1, b, b1), f"b{k}")
+                return t * b1 - b2 + f64(coefficients[0])
+            return em.let((t + t) * b1 - b2 + f64(coefficients[k]), lambda b: step(k - 1, b, b1), f"b{k}")
 
-        return step(len(coefficients) - 2, _const(coefficients[-1]), _const(0.0))
+        return step(len(coefficients) - 2, f64(coefficients[-1]), f64(0.0))
 
     return em.let(t, of, "t")
 
@@ -102,13 +103,13 @@ def _scaled_bessel(small: Sequence[float], large: Sequence[float], x: Scalar) ->
     """The two series at ``x >= 0``: up to 8, and beyond with ``1 / sqrt(x)``."""
     from tvm import tirx
 
-    near = _chebyshev(em.at_most(x, _const(8.0)) * _const(0.25) - _const(1.0), small)
+    near = _chebyshev(em.at_most(x, f64(8.0)) * f64(0.25) - f64(1.0), small)
     far = em.let(
-        em.at_least(x, _const(8.0)),
-        lambda v: _chebyshev(_const(16.0) / v - _const(1.0), large) / tirx.sqrt(v),
+        em.at_least(x, f64(8.0)),
+        lambda v: _chebyshev(f64(16.0) / v - f64(1.0), large) / tirx.sqrt(v),
         "far",
     )
-    return em.select(em.less_equal(x, _const(8.0)), near, far)
+    return em.select(em.less_equal(x, f64(8.0)), near, far)
 
 
 def i0e(x: Scalar) -> Scalar:
@@ -122,7 +123,7 @@ def i0(x: Scalar) -> Scalar:
 
     def of(v: Scalar) -> Scalar:
         # e**v overflows before I0 does: half the exponent at a time.
-        return em.let(tirx.exp(v * _const(0.5)), lambda e: _scaled_bessel(I0_SMALL, I0_LARGE, v) * e * e, "e")
+        return em.let(tirx.exp(v * f64(0.5)), lambda e: _scaled_bessel(I0_SMALL, I0_LARGE, v) * e * e, "e")
 
     return em.let(em.absolute(x), of, "v")
 
@@ -132,8 +133,8 @@ def i1e(x: Scalar) -> Scalar:
 
     def of(v: Scalar) -> Scalar:
         value = _scaled_bessel(I1_SMALL, I1_LARGE, v)
-        value = em.select(em.less_equal(v, _const(8.0)), v * value, value)
-        return em.let(value, lambda r: em.select(em.less(x, _const(0.0)), em.negative(r), r), "r")
+        value = em.select(em.less_equal(v, f64(8.0)), v * value, value)
+        return em.let(value, lambda r: em.select(em.less(x, f64(0.0)), em.negative(r), r), "r")
 
     return em.let(em.absolute(x), of, "v")
 
@@ -142,7 +143,7 @@ def i1(x: Scalar) -> Scalar:
     """The modified Bessel function of the first kind, order 1, of a float64."""
     from tvm import tirx
 
-    return em.let(tirx.exp(em.absolute(x) * _const(0.5)), lambda e: i1e(x) * e * e, "e")
+    return em.let(tirx.exp(em.absolute(x) * f64(0.5)), lambda e: i1e(x) * e * e, "e")
 
 
 def digamma(x: Scalar) -> Scalar:
@@ -153,71 +154,37 @@ def digamma(x: Scalar) -> Scalar:
     """
     from tvm import tirx
 
-    below = em.less(x, _const(0.0))
+    below = em.less(x, f64(0.0))
     rest = x - tirx.trunc(x)
     # The period of the tangent is taken off before pi multiplies, which would round it.
-    reflected = _const(math.pi) / _libm("tan", _const(math.pi) * rest)
-    positive = em.let(em.select(below, _const(1.0) - x, x), _positive_digamma, "p")
-    value = positive - em.select(below, reflected, _const(0.0))
-    pole = em.logical_and(below, em.equal(rest, _const(0.0)))
-    value = em.select(pole, _const(math.nan), value)
-    infinite = em.select(signbit(x), _const(math.inf), _const(-math.inf))
-    return em.select(em.equal(x, _const(0.0)), infinite, value)
+    reflected = f64(math.pi) / libm("tan", f64(math.pi) * rest)
+    positive = em.let(em.select(below, f64(1.0) - x, x), _positive_digamma, "p")
+    value = positive - em.select(below, reflected, f64(0.0))
+    pole = em.logical_and(below, em.equal(rest, f64(0.0)))
+    value = em.select(pole, f64(math.nan), value)
+    infinite = em.select(signbit(x), f64(math.inf), f64(-math.inf))
+    return em.select(em.equal(x, f64(0.0)), infinite, value)
 
 
 def _positive_digamma(x: Scalar) -> Scalar:
-    small = em.less(x, _const(float(_PSI_FROM)))
-    steps = _const(0.0)
+    small = em.less(x, f64(float(_PSI_FROM)))
+    steps = f64(0.0)
     for k in range(_PSI_FROM):
-        steps = steps + _const(1.0) / (x + _const(float(k)))
+        steps = steps + f64(1.0) / (x + f64(float(k)))
 
     def series(y: Scalar) -> Scalar:
         from tvm import tirx
 
         def of(z: Scalar) -> Scalar:
-            tail = _const(_PSI_SERIES[-1])
+            tail = f64(_PSI_SERIES[-1])
             for c in reversed(_PSI_SERIES[:-1]):
-                tail = tail * z + _const(c)
-            return tirx.log(y) - _const(0.5) / y - tail * z
+                tail = tail * z + f64(c)
+            return tirx.log(y) - f64(0.5) / y - tail * z
 
-        return em.let(_const(1.0) / (y * y), of, "z")
+        return em.let(f64(1.0) / (y * y), of, "z")
 
-    large = em.let(em.select(small, x + _const(float(_PSI_FROM)), x), series, "y")
-    return large - em.select(small, steps, _const(0.0))
-
-
-def erfinv(x: Scalar) -> Scalar:
-    """The inverse of the error function, of a float64: infinite at 1 and -1, NaN outside.
-
-    S. Winitzki's closed form (A handy approximation for the error function and its inverse, 2008; 2e-3), then two
-    of Halley's steps, each of which cubes the error. Near 1 they compare complements, which keep their digits.
-    """
-    from tvm import tirx
-
-    a = em.absolute(x)
-
-    def of(v: Scalar) -> Scalar:
-        log = _libm("log1p", em.negative(v * v))
-        start = em.let(log, guess, "log")
-        once = em.let(start, lambda z: halley(v, z), "z0")
-        value = em.let(once, lambda z: halley(v, z), "z1")
-        value = em.select(em.less(v, _const(1.0)), value, _const(math.nan))
-        value = em.select(em.equal(v, _const(1.0)), _const(math.inf), value)
-        return em.let(value, lambda r: copysign(r, x), "r")
-
-    def guess(log: Scalar) -> Scalar:
-        middle = _const(2 / (math.pi * _WINITZKI)) + log * _const(0.5)
-        ratio = em.negative(log) * _const(1 / _WINITZKI)
-        return em.let(middle, lambda m: em.let(ratio, lambda q: tirx.sqrt(q / (tirx.sqrt(m * m + q) + m)), "q"), "m")
-
-    def halley(v: Scalar, z: Scalar) -> Scalar:
-        near = _libm("erf", z) - v
-        far = (_const(1.0) - v) - _libm("erfc", z)
-        error = em.select(em.less(v, _const(0.5)), near, far)
-        step = error * _const(math.sqrt(math.pi) / 2) * tirx.exp(z * z)
-        return em.let(step, lambda u: z - u / (_const(1.0) + z * u), "u")
-
-    return em.let(a, of, "a")
+    large = em.let(em.select(small, x + f64(float(_PSI_FROM)), x), series, "y")
+    return large - em.select(small, steps, f64(0.0))
 
 
 def _bits(x: Scalar) -> Scalar:

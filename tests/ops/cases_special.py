@@ -48,6 +48,13 @@ CASES: tuple[OpCase, ...] = (
     OpCase("erfinv", (_x((33,), "float64", "unit"),), tolerance=1e-12),
     OpCase("erfinv", (_x((9,), "int64", high=2),)),
     OpCase("erfinv", (_x(()),)),
+    *(
+        OpCase(name, (_x(shape, dtype, fill),), tolerance=tolerance)
+        for name, fill in (("special_erfcx", "special"), ("special_log_ndtr", "special"), ("special_ndtri", "positive"))
+        for shape, dtype, tolerance in (
+            ((5, 19), "float32", 1e-6), ((33,), "float64", 1e-12), ((), "float32", 1e-6), ((0,), "float32", 1e-6)
+        )
+    ),  # fmt: skip
     OpCase("logit", (_x((5, 19), fill="positive"),), tolerance=1e-6),
     OpCase("logit", (_x((5, 19), fill="special"),), {"eps": 0.01}, tolerance=1e-6),
     OpCase("logit", (_x((5, 19), "bfloat16", fill="positive"),), {"eps": 0.2}),

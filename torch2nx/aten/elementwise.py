@@ -50,6 +50,7 @@ ROWS: Table = {
         "nan_to_num isnan isinf isfinite isposinf isneginf logical_not bitwise_not"
     ),
     **rows("erfc erfinv lgamma digamma i0 special_i0e special_i1 special_i1e sinc logit angle deg2rad rad2deg"),
+    **rows("special_erfcx special_log_ndtr special_ndtri"),
     **rows("special_erfc", op="erfc"),
     **rows("special_erfinv", op="erfinv"),
     **rows("special_gammaln", op="lgamma"),

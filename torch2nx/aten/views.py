@@ -24,8 +24,9 @@ def _transpose_pair(draft: Draft) -> None:
 
 
 def _transpose_last(draft: Draft) -> None:
-    """``.t()``, ``.T`` of a matrix, ``.mT``: the last two axes."""
-    draft.attrs = {"dim0": -2, "dim1": -1}
+    """``.t()``, ``.T`` of a matrix, ``.mT``: the last two axes; nothing below a matrix."""
+    below = len(draft.operands["self"].shape) < 2
+    draft.attrs = {"dim0": -1 if below else -2, "dim1": -1}
 
 
 def _reverse_axes(draft: Draft) -> None:
