@@ -27,6 +27,7 @@ FAMILIES = (
     "distances",
     "convolution",
     "pooling",
+    "fractional_pool",
     "reduction",
     "statistics",
     "softmax",

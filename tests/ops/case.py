@@ -16,8 +16,9 @@ from optima.ops.reference import infer_types
 class Arg:
     """An operand: role, shape, dtype and how to draw its values.
 
-    ``fill``: "normal" (floats around 0), "positive" (0.1 .. 2), "unit" (-0.9 .. 0.9), "index" (0 .. high-1),
-    "bool", "special" (normal with inf, -inf, nan and 0 mixed in), "nonzero" (integers for divisors).
+    ``fill``: "normal" (floats around 0), "positive" (0.1 .. 2), "unit" (-0.9 .. 0.9), "fraction" (0 .. 1),
+    "index" (0 .. high-1), "bool", "special" (normal with inf, -inf, nan and 0 mixed in), "nonzero" (integers for
+    divisors).
     """
 
     role: str
@@ -76,6 +77,8 @@ def _draw(rng: np.random.Generator, arg: Arg) -> np.ndarray[Any, Any]:
         return np.where(drawn == 0, 1, drawn).astype(arg.dtype) if arg.fill == "nonzero" else drawn
     if arg.fill == "positive":
         value = rng.uniform(0.1, 2.0, arg.shape)
+    elif arg.fill == "fraction":
+        value = rng.uniform(0.0, 1.0, arg.shape)
     elif arg.fill == "unit":
         value = rng.uniform(-0.9, 0.9, arg.shape)
     else:

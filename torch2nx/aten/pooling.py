@@ -28,6 +28,13 @@ def _max_pool_indices(axes: int) -> Callable[[Draft], None]:
     return adapt
 
 
+def _fractional(axes: int) -> Callable[[Draft], None]:
+    def adapt(draft: Draft) -> None:
+        per_axis(draft, ("kernel_size", "output_size"), axes)
+
+    return adapt
+
+
 def _adaptive(axes: int) -> Callable[[Draft], None]:
     def adapt(draft: Draft) -> None:
         per_axis(draft, ("output_size",), axes)
@@ -70,6 +77,8 @@ ROWS: Table = {
     **rows("_adaptive_avg_pool2d", _adaptive(2), op="adaptive_avg_pool2d"),
     **rows(" ".join(f"{name}.vec" for name in _RESIZES.split())),
     **rows(_RESIZES, _resize),
+    **rows("fractional_max_pool2d", _fractional(2)),
+    **rows("fractional_max_pool3d", _fractional(3)),
     **rows("grid_sampler affine_grid_generator"),
     **rows("grid_sampler_2d grid_sampler_3d", op="grid_sampler"),
     **rows("pixel_shuffle pixel_unshuffle channel_shuffle"),
