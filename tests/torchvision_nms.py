@@ -22,7 +22,7 @@ def nms(dets: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
 def _declare() -> None:
     if _LIBRARY or hasattr(torch.ops.torchvision, "nms"):
         return
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library: Any = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     library.impl("nms", _nms, "CPU")
     torch.library.register_fake("torchvision::nms", _fake, lib=library)

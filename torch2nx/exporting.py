@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from devices.errors import Problem
-from torch2nx import origins
+from torch2nx import data_sizes, origins
 from torch2nx.bounds import known_nms
 from torch2nx.errors import ConvertError
 from torch2nx.functionalize import ALIASES_IN_EVAL
@@ -95,7 +95,7 @@ def _refusal(model: Any, error: Exception) -> ConvertError:
         )
     return ConvertError(
         f"{name} cannot be traced",
-        problems=[Problem(name, _reason(error), where, code)],
+        problems=[Problem(name, _reason(error), where, code), *data_sizes.problems_of(error)],
         hint="a traced model does the same for all inputs: instead of `if`, loops and shapes that depend on "
         "values use torch.where, masks and fixed sizes"
         if _depends_on_data(error)

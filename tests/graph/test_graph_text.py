@@ -102,6 +102,8 @@ def test_values_are_taken_from_the_mapping() -> None:
         ("graph g() -> ()\n  %a = relu_0: relu(%b) : f32[1] @X65:0", "there is no kind 'X65'"),
         ("graph g() -> ()\n  %a = relu_0: relu(%b) : f32[1] # here", "expected an origin"),
         ("graph g(%a: f32[1]) -> ()\n  %a = relu_0: relu(%b) : f32[2]", "defined a second time"),
+        ("graph g() -> ()\n  symbol n min 0 count %t axes []", "line 2, column 18: expected 'max'"),
+        ("graph g() -> ()\n  symbol n min 0 max 3 count %t axes [4]", "a list of [tensor, axis]"),
         ("graph g(%\"\\x\": f32[1]) -> ()", "is not a JSON string"),
     ],
 )

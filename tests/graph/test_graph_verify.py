@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optima.graph import Graph, Op, Tensor, TensorType
+from optima.graph import Graph, Op, Symbol, Tensor, TensorType
 from optima.graph_text import parse
 from optima.graph_verify import problems_of
 from tests.graph.random_graphs import graphs
@@ -70,6 +71,17 @@ def _with(tensor: Tensor) -> Callable[[Graph], Graph]:
     return lambda g: replace(g, tensors={**g.tensors, tensor.name: tensor})
 
 
+def _symbol(**changes: Any) -> Callable[[Graph], Graph]:
+    """The sound graph with a symbol for the channels of ``y``, sound but for ``changes``."""
+    sound = Symbol("n0", 0, 10, "n", (("y", 1),))
+    count = Tensor("n", TensorType((), "int64"), is_param=True)
+    return lambda g: replace(g, tensors={**g.tensors, "n": count}, symbols=(replace(sound, **changes),))
+
+
+def test_a_sound_symbol_is_no_problem() -> None:
+    assert problems_of(_symbol()(parse(SOUND))) == []
+
+
 F = TensorType((5, 3, 1, 1), "float32")
 CHANGES = [
     (
@@ -94,6 +106,13 @@ CHANGES = [
         lambda g: replace(g, tensors={**g.tensors, "w": replace(g.tensors["w"], name="v")}),
         "holds a tensor named 'v'",
     ),
+    (_symbol(count="gone"), "its count 'gone' is no int64 scalar"),
+    (_symbol(count="y"), "its count 'y' is no int64 scalar"),
+    (_symbol(max=9), "no axis of an output of size 9"),
+    (_symbol(min=11), "it goes from 11 to 10"),
+    (_symbol(axes=(("y", 4),)), "axis 4 of 'y' is no axis"),
+    (_symbol(axes=(("c", 1),)), "axis 1 of 'c' is no axis of an output"),
+    (_symbol(axes=(("y", 1), ("y", 1))), "has two symbols"),
     (lambda g: replace(g, inputs=("x", "x")), "an input that is listed twice"),
     (lambda g: replace(g, inputs=("x", "nothing")), "an input that is not in the tensor table"),
     (

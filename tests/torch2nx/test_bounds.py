@@ -193,4 +193,6 @@ def test_a_branch_on_such_a_size_is_refused_with_its_line() -> None:
 
     with pytest.raises(ConvertError, match="data-dependent") as caught:
         convert(OfData(branch), torch.rand(4, 5))
-    assert "chosen.numel() > 2" in caught.value.problems[0].code
+    branched, chosen = caught.value.problems
+    assert "chosen.numel() > 2" in branched.code
+    assert (chosen.subject, chosen.code) == ("aten.index.Tensor", "chosen = x[x > 0]"), "what gave the size"

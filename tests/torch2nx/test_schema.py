@@ -138,6 +138,75 @@ def state(g: nx.DiGraph) -> None:
     g.graph["state"] = [["tensor_0", "tensor_3"]]
 
 
+def symbol(g: nx.DiGraph, **changes: Any) -> None:
+    """A sound symbol but for ``changes``: None takes a key away."""
+    add_count(g)
+    entry = {"min": 0, "max": 2, "count": "tensor_8", "axes": [["tensor_3", 0]]} | changes
+    g.graph["symbols"] = {"n0": {k: v for k, v in entry.items() if v is not None}}
+
+
+def add_count(g: nx.DiGraph) -> None:
+    g.add_node("tensor_8", data={**data(g, "tensor_0"), "shape": [], "dtype": "int64", "argument": ""})
+    origin, kind = data(g, "add_1")["origin"], "OpNode"
+    attrs = {"s": 1, "dtype": "int64"}
+    op = {"kind": kind, "op": "scalar_tensor", "attrs": attrs, "inputs": [], "roles": [], "outputs": ["tensor_8"]}
+    g.add_node("scalar_tensor_7", data={**op, "origin": origin})
+    g.add_edge("scalar_tensor_7", "tensor_8")
+
+
+def symbol_without_count(g: nx.DiGraph) -> None:
+    symbol(g, count="tensor_99")
+
+
+def symbol_counted_by_an_op(g: nx.DiGraph) -> None:
+    symbol(g, count="add_1")
+
+
+def symbol_counted_by_floats(g: nx.DiGraph) -> None:
+    symbol(g, count="tensor_0")
+
+
+def symbol_of_an_input(g: nx.DiGraph) -> None:
+    symbol(g, axes=[["tensor_0", 0]])
+
+
+def symbol_of_no_axis(g: nx.DiGraph) -> None:
+    symbol(g, axes=[["tensor_3", 4]])
+
+
+def symbol_of_another_size(g: nx.DiGraph) -> None:
+    symbol(g, max=7)
+
+
+def symbol_backwards(g: nx.DiGraph) -> None:
+    symbol(g, min=3)
+
+
+def symbol_twice(g: nx.DiGraph) -> None:
+    symbol(g, axes=[["tensor_3", 0], ["tensor_3", 0]])
+
+
+def symbol_without_key(g: nx.DiGraph) -> None:
+    symbol(g, min=None)
+
+
+def symbol_of_text(g: nx.DiGraph) -> None:
+    symbol(g, max="2")
+
+
+def symbol_with_odd_axes(g: nx.DiGraph) -> None:
+    symbol(g, axes=[["tensor_3", True]])
+
+
+def symbol_that_is_no_dict(g: nx.DiGraph) -> None:
+    g.graph["symbols"] = {"n0": [0, 2]}
+
+
+def symbol_without_name(g: nx.DiGraph) -> None:
+    symbol(g)
+    g.graph["symbols"] = {3: g.graph["symbols"]["n0"]}
+
+
 def newer(g: nx.DiGraph) -> None:
     g.graph["format_version"] = 2
 
@@ -174,6 +243,19 @@ BREAKS: list[tuple[Callable[[nx.DiGraph], None], str]] = [
     (tree_that_is_no_json, "not JSON"),
     (layout_on_a_vector, "1 dimensions"),
     (state, "reserved"),
+    (symbol_without_count, "'tensor_99' is no int64 scalar"),
+    (symbol_counted_by_an_op, "'add_1' is no int64 scalar"),
+    (symbol_counted_by_floats, "'tensor_0' is no int64 scalar"),
+    (symbol_of_an_input, "'tensor_0' is no output"),
+    (symbol_of_no_axis, "tensor_3 has no axis 4"),
+    (symbol_of_another_size, "has size 2, not 7"),
+    (symbol_backwards, "from 3 to 2"),
+    (symbol_twice, "named twice"),
+    (symbol_without_key, "exactly min, max, count, axes"),
+    (symbol_of_text, "'max' is a str"),
+    (symbol_with_odd_axes, "not [tensor, axis]"),
+    (symbol_that_is_no_dict, "exactly min, max, count, axes"),
+    (symbol_without_name, "not a word"),
     (newer, "format 2"),
     (no_version, "not a graph of torch2nx"),
 ]
@@ -186,6 +268,14 @@ def test_each_break_is_named(break_it: Callable[[nx.DiGraph], None], text: str) 
     with pytest.raises(GraphError) as caught:
         load_graph(graph)
     assert text in str(caught.value)
+
+
+def test_a_sound_symbol_is_read_and_kept() -> None:
+    graph = small_graph()
+    symbol(graph)
+    (found,) = load_graph(graph).symbols
+    assert (found.name, found.min, found.max, found.count) == ("n0", 0, 2, "tensor_8")
+    assert found.axes == (("tensor_3", 0),)
 
 
 def test_all_problems_come_at_once() -> None:

@@ -47,6 +47,7 @@ _FAMILIES = (
 
 #: why a step has no op that only follows from another
 _UNKNOWN = "a shape or a number depends on the data"
+_NO_OP = "no operator of Optima corresponds to it"
 
 
 @cache
@@ -70,7 +71,10 @@ def convert(step: Step, used: Callable[[Value], bool]) -> Draft:
     own = extension_of(step.target)
     row = _table().get(step.target) if own is None else Row(own.op)
     if row is None:
-        raise FollowsData(_UNKNOWN) if _counts(step) else CannotConvert(_why_not(step))
+        reason = _why_not(step)
+        # Torch may have a definition for it, which needs to know the shapes.
+        follows = reason == _NO_OP and not all(map(_is_known, step.operands))
+        raise FollowsData(_UNKNOWN) if follows or _counts(step) else CannotConvert(reason)
     if not all(map(_is_known, step.operands)):
         raise FollowsData(_UNKNOWN)
     if not all(map(_is_known, step.outputs)):
@@ -108,4 +112,4 @@ def _why_not(step: Step) -> str:
         return "it draws random numbers"
     if torch.Tag.dynamic_output_shape in tags or any(not v.is_tensor for v in step.outputs if v.meta is not None):
         return "its result's shape or value depends on the data"
-    return "no operator of Optima corresponds to it"
+    return _NO_OP
