@@ -16,6 +16,11 @@ def _ordered_dims(draft: Draft) -> None:
     draft.rename(A="self")
 
 
+def _by_groups(draft: Draft) -> None:
+    """The transformers library's own operator for a mixture of experts, in the terms of torch's."""
+    draft.rename(input="self", weight="mat2")
+
+
 ROWS: Table = {
     **rows("einsum tensordot inner bilinear vdot addbmm"),
     **rows("outer kron addr linalg_cross linalg_vecdot trace diag_embed"),
@@ -24,4 +29,6 @@ ROWS: Table = {
     **rows("linalg_diagonal", _ordered_dims, op="diagonal"),
     **rows("cdist pdist pairwise_distance cosine_similarity"),
     **rows("linalg_matmul", op="matmul"),
+    **rows("_grouped_mm"),
+    **rows("transformers.grouped_mm_fallback.default", _by_groups, op="_grouped_mm"),
 }

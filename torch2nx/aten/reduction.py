@@ -49,6 +49,7 @@ ROWS: Table = {
     **rows("var_mean var_mean.dim var_mean.correction std_mean std_mean.dim std_mean.correction", _variance),
     **rows("aminmax"),
     **rows("nansum"),
+    **rows("histc"),
     **rows("count_nonzero count_nonzero.dim_IntList"),
     **rows("linalg_vector_norm"),
     **rows("norm.Scalar norm.ScalarOpt_dim norm.ScalarOpt_dim_dtype", _vector_norm, op="linalg_vector_norm"),
