@@ -93,9 +93,11 @@ def _refusal(model: Any, error: Exception) -> ConvertError:
             problems=[Problem(name, "a packed sequence's shape depends on its lengths", where, code)],
             hint="pass the padded batch to the recurrent layer, and mask what lies past each sequence's end",
         )
+    # A line that decides on what it computes itself is named once.
+    causes = [p for p in data_sizes.problems_of(error) if p.where.partition(" ")[0] != where.partition(" ")[0]]
     return ConvertError(
         f"{name} cannot be traced",
-        problems=[Problem(name, _reason(error), where, code), *data_sizes.problems_of(error)],
+        problems=[Problem(name, _reason(error), where, code), *causes],
         hint="a traced model does the same for all inputs: instead of `if`, loops and shapes that depend on "
         "values use torch.where, masks and fixed sizes"
         if _depends_on_data(error)
