@@ -33,10 +33,6 @@ def origins_of(function: Callable[..., Any], *args: torch.Tensor) -> set[str]:
     return {d["origin"]["function"] for _, d in graph.nodes(data="data") if d["kind"] == "OpNode"}
 
 
-def test_a_composite_of_views_and_arithmetic() -> None:
-    assert ops_of(torch.kron, torch.rand(2, 3), torch.rand(4, 5))[-1] == "reshape"
-
-
 def test_a_python_definition() -> None:
     ops = ops_of(lambda x: F.softshrink(x, 0.25), torch.rand(3))
     assert "where" in ops or ops == ["softshrink"]
