@@ -19,7 +19,7 @@ def _grouped(
 
 CASES: tuple[OpCase, ...] = (
     _grouped(6, 5, 1, 7, high=7),
-    _grouped(6, 5, 1, 7, high=1),
+    _grouped(6, 5, 2, 7, high=1),
     _grouped(33, 20, 5, 48, high=34, ends="int64"),
     _grouped(33, 64, 3, 50, high=60),
     _grouped(9, 4, 3, 3, high=12, fill="special"),
