@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,14 +52,23 @@ def check(sample: Sample) -> Outcome:
 def _eager(sample: Sample, dtype: torch.dtype | None = None) -> list[torch.Tensor]:
     args = [a.clone() for a in sample.args]
     module = sample.module
-    with torch.no_grad():
-        if dtype is not None:
-            import copy
-
-            module = copy.deepcopy(module).to(dtype)
-            args = [a.to(dtype) if a.is_floating_point() else a for a in args]
+    if dtype is not None:
+        module = copy.deepcopy(module).to(dtype)
+        args = [a.to(dtype) if a.is_floating_point() else a for a in args]
+    with torch.no_grad(), _no_fast_path():
         result = module(*args)
     return [leaf.clone() for leaf in _pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+
+
+@contextmanager
+def _no_fast_path() -> Iterator[None]:
+    """Transformers by their Python code: the fused path leaves zeros in padded places, where that code computes."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
 
 
 def _compiled(sample: Sample) -> list[torch.Tensor]:
@@ -120,4 +132,3 @@ def _reason(error: UserError) -> str:
     reasons = dict.fromkeys(f"{p.subject}: {p.reason}" for p in problems) if problems else {str(error.args[0]): 0}
     text = "; ".join(" ".join(r.split()) for r in reasons)
     return f"{type(error).__name__}: {text}"[:300]
-

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from conformance.check import CRASHED, EQUAL, NOT_RUN, REFUSED, WRONG, Outcome, check
-from conformance.samples import Sample, samples, takes
+from conformance.samples import UNDEFINED, Sample, samples, takes
 
 PROVEN, PARTLY, UNTESTED = "proven", "partly", "untested"
 
@@ -33,6 +33,8 @@ def judge(name: str, dtype: str, limit: int) -> Verdict:
     """Check an entry's samples: all of them, or ``limit`` spread evenly where there are more."""
     if not takes(name, dtype):
         return Verdict(name, dtype, UNTESTED, reason="PyTorch has no such samples")
+    if name in UNDEFINED:
+        return Verdict(name, dtype, UNTESTED, reason="the content of its result is undefined")
     outcomes: list[tuple[Sample, Outcome]] = []
     for sample in _spread(name, dtype, limit):
         outcome = check(sample)

@@ -19,6 +19,9 @@ from torch.utils import _pytree
 #: the dtypes that the claims table speaks of, in its order
 DTYPES = ("float32", "int64", "int32", "bool", "float16", "bfloat16")
 
+#: entries whose results PyTorch leaves undefined: there is nothing to compare
+UNDEFINED = frozenset({"empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided"})
+
 _SEED = 20_210
 
 

@@ -53,7 +53,7 @@ def _expanded(step: Step, accepted: Container[str], depth: int) -> Expansion | N
         return None
     # What is folded or dropped need not be accepted.
     simplify.simplify(inner)
-    if not all(isinstance(v, Value) for v in inner.results):
+    if not all(isinstance(v, Value) and _alike(v, o) for v, o in zip(inner.results, step.outputs, strict=True)):
         return None
     table: dict[Value, Value] = {}
     steps: list[Step] = []
@@ -68,6 +68,11 @@ def _expanded(step: Step, accepted: Container[str], depth: int) -> Expansion | N
         steps += deeper[0]
         table.update(zip(part.outputs, deeper[1], strict=True))
     return steps, [replaced(v, table) for v in inner.results]
+
+
+def _alike(made: Value, wanted: Value) -> bool:
+    """Whether a definition gives what the operator gives: torch's own differ in shape here and there."""
+    return (made.shape, made.dtype) == (wanted.shape, wanted.dtype)
 
 
 def _definition(step: Step) -> Callable[..., Any] | None:

@@ -79,3 +79,9 @@ def test_every_result_of_a_call_is_found(shape: tuple[int, int]) -> None:
         model=Call(lambda x: torch.tensor_split(x, 3, dim=1)).eval(), fake_torch_data=[torch.rand(*shape)]
     )
     assert len(graph.graph["outputs"]) == 3
+
+
+def test_a_definition_of_another_shape_is_not_taken() -> None:
+    # Torch's definition gives one element in a row here, where the operator gives a scalar.
+    with pytest.raises(UnsupportedOp, match="multilabel_margin_loss"):
+        ops_of(F.multilabel_margin_loss, torch.rand(10), torch.randint(10, (10,)))
