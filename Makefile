@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint zoo-env bench clean
+.PHONY: demo test test-slow lint zoo-env conformance zoo bench clean
 
 $(STAMP): pyproject.toml $(wildcard optima/native/*.c optima/native/*.h)
 	@$(PYTHON) -c 'import sys; sys.exit("Optima needs Python 3.11 or newer; run: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
@@ -33,9 +33,18 @@ zoo-env: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pillow pyyaml huggingface_hub tqdm regex requests tokenizers safetensors packaging
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps torchvision==0.28.0 timm==1.0.31 transformers==5.23.0
 
+# PyTorch's own operator tests: fails for a claim of conformance/claims.txt that no longer holds. About half an hour.
+conformance: $(STAMP)
+	$(BIN)/python -m conformance --check
+
+# Real models, one process each; rewrites docs/zoo.md. About an hour.
+zoo: zoo-env
+	$(BIN)/python -m zoo.sweep --write docs/zoo.md
+
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.compile
+	$(BIN)/python -m benchmarks.convert
 	$(BIN)/python -m benchmarks.split
 
 clean:
