@@ -32,9 +32,7 @@ class Torch2GraphConverter:
     def __init__(self, tf_flip: bool | Sequence[str] = False, torch_flip: bool = False) -> None:
         named = isinstance(tf_flip, str | list | tuple) and all(isinstance(name, str) for name in tf_flip)
         if not (isinstance(tf_flip, bool) or named):
-            raise ConvertError(
-                f"tf_flip is {tf_flip!r:.40}", hint="give True, False, or a list of argument names"
-            )
+            raise ConvertError(f"tf_flip is {tf_flip!r:.40}", hint="give True, False, or a list of argument names")
         self.tf_flip = tf_flip
         self.torch_flip = torch_flip
         self._module: torch.nn.Module | None = None
@@ -124,7 +122,8 @@ class Torch2GraphConverter:
 def _functional_trace(program: ExportedProgram) -> Trace:
     """The trace without in-place ops: by our own pass, or by torch's where views are written through."""
     from torch2nx import exporting, trace
-    from torch2nx.functionalize import ViewWrite, functionalize
+    from torch2nx.functionalize import functionalize
+    from torch2nx.memory import ViewWrite
 
     found = trace.read(program)
     try:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, Any, Final
 
 from torch2nx import simplify
-from torch2nx.functionalize import ViewWrite, functionalize
+from torch2nx.functionalize import functionalize
+from torch2nx.memory import ViewWrite
 from torch2nx.trace import Step, Trace, Value, read_definition, replaced
 
 if TYPE_CHECKING:

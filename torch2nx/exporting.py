@@ -14,7 +14,7 @@ from devices.errors import Problem
 from torch2nx import data_sizes, origins
 from torch2nx.bounds import known_nms
 from torch2nx.errors import ConvertError
-from torch2nx.functionalize import ALIASES_IN_EVAL
+from torch2nx.memory import ALIASES_IN_EVAL
 from torch2nx.samples import Call
 
 if TYPE_CHECKING:

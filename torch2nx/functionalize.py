@@ -1,9 +1,8 @@
 """In-place ops become their pure form, in one pass over the trace.
 
-A write to a tensor is harmless when every other name of the same memory that is read later sees exactly the
-same elements (results of earlier in-place ops, dropout in eval mode, ``contiguous``): they all become the new
-value. A write that is seen through another view needs torch's own functionalisation (``ViewWrite``). A write
-to an input, a parameter or a buffer is refused, whichever way it is made.
+A write gives every other name of the same memory that is read later its new value (``torch2nx.memory``); the few
+views that this does not follow are left to torch's own functionalisation (``ViewWrite``). A write to an input, a
+parameter or a buffer is refused, whichever way it is made.
 """
 
 from __future__ import annotations
@@ -12,13 +11,8 @@ from typing import Any
 
 from devices.errors import Problem
 from torch2nx.errors import ConvertError
-from torch2nx.trace import INPUT, RESULT, Step, Trace, Value, extent, replaced, values_in
-
-#: what aten returns its argument itself for in eval mode, although traced tensors do not show it
-ALIASES_IN_EVAL = (
-    "aten.dropout.", "aten.feature_dropout.", "aten.alpha_dropout.", "aten.feature_alpha_dropout.",
-    "aten.native_dropout.",
-)  # fmt: skip
+from torch2nx.memory import Memory, ViewWrite
+from torch2nx.trace import INPUT, RESULT, Step, Trace, Value, extent, replaced
 
 #: in-place forms that change nothing but autograd's view of the tensor
 _HARMLESS = ("aten.detach_.default", "aten.requires_grad_.default", "aten.dropout_.default",
@@ -26,17 +20,13 @@ _HARMLESS = ("aten.detach_.default", "aten.requires_grad_.default", "aten.dropou
              "aten.feature_alpha_dropout_.default")  # fmt: skip
 
 
-class ViewWrite(Exception):
-    """A write that another view of the same memory sees; torch's functionalisation is needed."""
-
-
 def functionalize(trace: Trace) -> None:
     """Rewrite ``trace`` without in-place ops.
 
     Raises ConvertError when the model writes to an input, a parameter or a buffer, and ViewWrite when a write
-    is seen through another view.
+    is seen through a view that ``torch2nx.memory`` does not follow.
     """
-    memory = _Memory(trace)
+    memory = Memory(trace)
     # Torch writes a changed buffer back in the end: the line that changed it is named once.
     refused: dict[tuple[str, str], Problem] = {}
     for step in trace.steps:
@@ -50,27 +40,17 @@ def functionalize(trace: Trace) -> None:
         )
     current: dict[Value, Value] = {}
     steps: list[Step] = []
+    names = {step: step.arguments[name] for step in trace.steps if (name := written_argument(step)) is not None}
     for index, step in enumerate(trace.steps):
         step.arguments = {k: replaced(v, current) for k, v in step.arguments.items()}
         written = written_argument(step)
         if written is None:
             steps.append(step)
             continue
-        aliases = memory.exact_aliases(step, index)
         steps += _pure_steps(step, written)
-        new = steps[-1].outputs[0]
-        for alias in aliases:
-            end = _end(current, alias)
-            if end is not new:
-                current[end] = new
+        steps += memory.write(names[step], steps[-1].outputs[0], index, current)
     trace.steps = steps
     trace.results = [replaced(v, current) for v in trace.results]
-
-
-def _end(table: dict[Value, Value], value: Value) -> Value:
-    while value in table:
-        value = table[value]
-    return value
 
 
 def written_argument(step: Step) -> str | None:
@@ -87,69 +67,7 @@ def written_argument(step: Step) -> str | None:
     return written[0] if written else None
 
 
-class _Memory:
-    """Which values are names of the same memory, and when each is read."""
-
-    def __init__(self, trace: Trace) -> None:
-        self._merged: dict[Any, Any] = {}
-        self.members: dict[Any, list[Value]] = {}
-        self.last_read: dict[Value, int] = {}
-        self._born: dict[Value, int] = {}
-        roots = dict.fromkeys(v for step in trace.steps for v in step.operands if v.kind != RESULT)
-        for value in dict.fromkeys([*trace.inputs, *roots]):
-            self.members.setdefault(self.key(value), []).append(value)
-        for index, step in enumerate(trace.steps):
-            operands = list(step.operands)
-            for value in operands:
-                self.last_read[value] = index
-            for value in step.outputs:
-                self._born[value] = index
-                if step.target.startswith(ALIASES_IN_EVAL) and operands:
-                    same = self.key(operands[0])
-                    if self.key(value) != same:
-                        self._merged[self.key(value)] = same
-                self.members.setdefault(self.key(value), []).append(value)
-        for value in values_in(trace.results):
-            self.last_read[value] = len(trace.steps)
-
-    def key(self, value: Value) -> Any:
-        """Equal for values in the same memory."""
-        key = _storage(value)
-        while key in self._merged:
-            key = self._merged[key]
-        return key
-
-    def exact_aliases(self, step: Step, index: int) -> list[Value]:
-        """The names, read later, of what step ``index`` writes.
-
-        Raises ViewWrite when one of them sees other elements than the written tensor.
-        """
-        aliases = []
-        for value in self.members[self.key(step.outputs[0])]:
-            # A view that is made later is made from the new value.
-            if self._born.get(value, -1) > index or self.last_read.get(value, -1) <= index:
-                continue
-            if value is not step.outputs[0] and _geometry(value) != _geometry(step.outputs[0]):
-                raise ViewWrite(step.target)
-            aliases.append(value)
-        return aliases
-
-
-def _storage(value: Value) -> Any:
-    try:
-        return value.meta.untyped_storage()._cdata
-    except (AttributeError, NotImplementedError, RuntimeError):
-        # No tensor, or one without memory: it has no aliases.
-        return ("none", id(value))
-
-
-def _geometry(value: Value) -> Any:
-    meta = value.meta
-    strides = tuple(extent(s) for s in meta.stride())
-    return (value.shape, strides, extent(meta.storage_offset()), meta.dtype)
-
-
-def _state_write(memory: _Memory, step: Step) -> Problem | None:
+def _state_write(memory: Memory, step: Step) -> Problem | None:
     try:
         name = written_argument(step)
     except ViewWrite:

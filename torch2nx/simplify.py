@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from torch2nx.functionalize import ALIASES_IN_EVAL
+from torch2nx.memory import ALIASES_IN_EVAL
 from torch2nx.trace import CONSTANT, Step, Trace, Value, values_in
 
 if TYPE_CHECKING:
