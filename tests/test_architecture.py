@@ -15,8 +15,16 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
     ("devices",),
     ("torch2nx",),
-    ("optima.version", "optima.graph", "optima.graph_tokens", "optima.graph_parse", "optima.graph_text",
-     "optima.graph_verify", "optima.ops", "optima.recipe"),
+    (
+        "optima.version",
+        "optima.graph",
+        "optima.graph_tokens",
+        "optima.graph_parse",
+        "optima.graph_text",
+        "optima.graph_verify",
+        "optima.ops",
+        "optima.recipe",
+    ),
     ("optima.graph_io",),
     ("optima.backends.base",),
     ("optima.allocation",),

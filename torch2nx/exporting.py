@@ -6,7 +6,8 @@ import io
 import logging
 import re
 import warnings
-from contextlib import redirect_stderr
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ def export(model: torch.nn.Module, call: Call) -> ExportedProgram:
     # On failure torch prints the graph so far to stderr.
     printed = io.StringIO()
     frames = origins.exact_frames()
-    with warnings.catch_warnings(), frames, known_nms(), torch.no_grad(), redirect_stderr(printed):
+    with warnings.catch_warnings(), frames, known_nms(), _masks_as_given(), torch.no_grad(), redirect_stderr(printed):
         warnings.simplefilter("ignore")
         try:
             return torch.export.export(model, call.args, call.kwargs, strict=False)
@@ -39,6 +40,26 @@ def export(model: torch.nn.Module, call: Call) -> ExportedProgram:
         except Exception as error:  # noqa: BLE001
             _LOG.debug("torch.export failed: %s", printed.getvalue(), exc_info=error)
             raise _refusal(model, error) from None
+
+
+@contextmanager
+def _masks_as_given() -> Iterator[None]:
+    """``nn.Transformer`` looks at a mask's values to see whether it is the causal one, which no trace can follow.
+
+    The answer is only a hint for speed (docstring of ``_detect_is_causal_mask``): without it the mask is applied.
+    """
+    from torch.nn.modules import transformer
+
+    registered = transformer._detect_is_causal_mask
+
+    def hinted(mask: Any, is_causal: bool | None = None, size: int | None = None) -> bool:
+        return is_causal is True
+
+    transformer._detect_is_causal_mask = hinted
+    try:
+        yield
+    finally:
+        transformer._detect_is_causal_mask = registered
 
 
 def functional(program: ExportedProgram) -> ExportedProgram:

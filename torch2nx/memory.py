@@ -130,7 +130,7 @@ class Memory:
         if view is None:
             raise ViewWrite("two tensors of one memory, neither of which is a view of the other")
         whole = self._retake(view.source, fresh, retaken, steps)
-        if _is_same(view):
+        if _is_same(view) or self._place(view.source) == self._place(value):
             fresh[self._place(value)] = whole
             return whole
         if view.step not in retaken:

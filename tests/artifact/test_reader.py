@@ -157,9 +157,7 @@ def test_links_are_refused_even_to_the_right_bytes(folder: Path, tmp_path: Path)
     refused(folder, "Subgraph_0/kernel.so", "Subgraph_1 ", "symbolic link")
 
 
-@pytest.mark.parametrize(
-    "path", ["../secret", "/etc/hostname", "Subgraph_0/../../secret", "a//b", "./x", "a\\b"]
-)
+@pytest.mark.parametrize("path", ["../secret", "/etc/hostname", "Subgraph_0/../../secret", "a//b", "./x", "a\\b"])
 def test_listed_paths_stay_in_the_folder(folder: Path, path: str) -> None:
     secret = b"s3cret"
     (folder.parent / "secret").write_bytes(secret)

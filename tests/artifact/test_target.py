@@ -39,18 +39,14 @@ def test_a_folder_to_be_made_is_not_made_by_the_check(tmp_path: Path) -> None:
     assert target.root == tmp_path / "a" / "b"
 
 
-def test_home_expands_and_relative_paths_become_absolute(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_home_expands_and_relative_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     assert check_target("~/outputs", "Net").root == tmp_path / "outputs"
     assert check_target("outputs/../x", "Net").root == tmp_path / "x"
 
 
-@pytest.mark.parametrize(
-    "output", ["/proc", "/proc/1/outputs", "{file}", "{file}/outputs", "{dangling}", "a\0b", b"x"]
-)
+@pytest.mark.parametrize("output", ["/proc", "/proc/1/outputs", "{file}", "{file}/outputs", "{dangling}", "a\0b", b"x"])
 def test_output_folders_that_cannot_be(tmp_path: Path, output: object) -> None:
     (tmp_path / "file").write_text("x")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")

@@ -47,7 +47,7 @@ def header_of(data: bytes) -> dict[str, Any]:
 
 
 def file_of(header: object, data: bytes = b"") -> bytes:
-    text = (header if isinstance(header, bytes) else json.dumps(header).encode())
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
     length = -(-(8 + len(text)) // 64) * 64 - 8
     return length.to_bytes(8, "little") + text.ljust(length) + data
 

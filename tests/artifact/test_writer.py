@@ -106,9 +106,7 @@ def test_a_path_that_leaves_the_folder_is_our_fault(tmp_path: Path, path: str) -
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
 @pytest.mark.parametrize("call", ["fsync", "rename", "mkdir"])
-def test_a_system_call_that_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, call: str
-) -> None:
+def test_a_system_call_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, call: str) -> None:
     write(tmp_path, b"old")
     before = snapshot(tmp_path)
     target = check_target(tmp_path, "Net")

@@ -107,9 +107,7 @@ def test_any_text_is_a_reference_or_refused(text: str) -> None:
 
 @pytest.mark.parametrize("cls", [OptimaError, UserError, InternalError, MalformedDevice])
 def test_errors_travel_between_processes(cls: type[OptimaError]) -> None:
-    error = cls(
-        "two faults", problems=[Problem("a", "bad", "m.py:1", "x = 1"), Problem("bb", "worse")], hint="edit a"
-    )
+    error = cls("two faults", problems=[Problem("a", "bad", "m.py:1", "x = 1"), Problem("bb", "worse")], hint="edit a")
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301
     assert type(copy) is cls and str(copy) == str(error) and copy.problems == error.problems
     assert str(error).splitlines() == [

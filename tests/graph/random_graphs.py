@@ -13,14 +13,10 @@ from optima.graph_tokens import SHORT_DTYPES
 
 TEXT = st.text(max_size=6) | st.sampled_from(["layer1.0", "inf", "nan", "param", "a b", '"', "#;", "->"])
 NAMES = st.sampled_from(["t", "tensor_1", "conv2d_1.nchw16c", "7"]) | TEXT.filter(bool)
-SCALARS = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from([float("inf"), -0.0]) | TEXT
-)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from([float("inf"), -0.0]) | TEXT
 LITERALS = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3).map(tuple), max_leaves=5)
 RECIPES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3), max_leaves=5)
-TYPES = st.builds(
-    TensorType, st.lists(st.integers(0, 9), max_size=4).map(tuple), st.sampled_from(sorted(SHORT_DTYPES))
-)
+TYPES = st.builds(TensorType, st.lists(st.integers(0, 9), max_size=4).map(tuple), st.sampled_from(sorted(SHORT_DTYPES)))
 ORIGINS = st.builds(Origin, TEXT, st.integers(-1, 999), TEXT, TEXT)
 DEVICES = st.builds(DeviceRef, st.sampled_from(list(DeviceEnum)), st.integers(0, 99))
 OPERATORS = st.sampled_from(["conv2d", "cat", "add", "no_such_op", "batch_norm", "index"])
@@ -36,9 +32,7 @@ def graphs(draw: st.DrawFn) -> Graph:
     def new(is_param: bool) -> str:
         name, texts = next(names), st.just("") | TEXT
         recipe = draw(st.none() | RECIPES)
-        tensors[name] = Tensor(
-            name, draw(TYPES), is_param, None, draw(texts), draw(texts), draw(texts), recipe
-        )
+        tensors[name] = Tensor(name, draw(TYPES), is_param, None, draw(texts), draw(texts), draw(texts), recipe)
         return name
 
     inputs = [new(False) for _ in range(draw(st.integers(0, 2)))]

@@ -104,7 +104,7 @@ def test_values_are_taken_from_the_mapping() -> None:
         ("graph g(%a: f32[1]) -> ()\n  %a = relu_0: relu(%b) : f32[2]", "defined a second time"),
         ("graph g() -> ()\n  symbol n min 0 count %t axes []", "line 2, column 18: expected 'max'"),
         ("graph g() -> ()\n  symbol n min 0 max 3 count %t axes [4]", "a list of [tensor, axis]"),
-        ("graph g(%\"\\x\": f32[1]) -> ()", "is not a JSON string"),
+        ('graph g(%"\\x": f32[1]) -> ()', "is not a JSON string"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(text: str, message: str) -> None:

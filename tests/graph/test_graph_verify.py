@@ -172,8 +172,6 @@ def _mutants(op: Op) -> tuple[Op, ...]:
         replace(op, outputs=("gone", "gone")),
         replace(op, op="reshape", roles=("self",), attrs={"shape": ("a", None)}),
         replace(op, op="reshape", roles=("self",), attrs={"shape": {"a": 1}}),
-        replace(
-            op, op="cat", roles=tuple(f"tensors.{i}" for i in range(len(op.inputs))), attrs={"dim": 2**70}
-        ),
+        replace(op, op="cat", roles=tuple(f"tensors.{i}" for i in range(len(op.inputs))), attrs={"dim": 2**70}),
         replace(op, op="add", roles=("self", "other")[: len(op.inputs)], attrs={"alpha": "x"}),
     )

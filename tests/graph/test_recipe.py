@@ -121,9 +121,7 @@ def test_a_derived_parameter_is_composed_of_pytorch_names() -> None:
     np.testing.assert_array_equal(evaluate(made.recipe, {"conv.weight": value, "y": value}), made.value)
 
 
-@pytest.mark.parametrize(
-    ("source", "reason"), [("t2", "folded: mul_3"), ("t3", "t3 has no name in the module")]
-)
+@pytest.mark.parametrize(("source", "reason"), [("t2", "folded: mul_3"), ("t3", "t3 has no name in the module")])
 def test_what_is_made_of_something_frozen_is_frozen(source: str, reason: str) -> None:
     graph = _graph()
     recipe = ["add", param("t0"), param(source)]

@@ -56,9 +56,7 @@ def test_a_key_that_is_none_is_our_fault(tmp_path: Path, bad: str) -> None:
         Cache(None).put(bad, b"")
 
 
-def test_any_flipped_or_lost_byte_is_a_miss_and_goes_away(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_any_flipped_or_lost_byte_is_a_miss_and_goes_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     cache = Cache(tmp_path)
     cache.put(key(1), b"kernel")
     (path,) = entries(tmp_path)

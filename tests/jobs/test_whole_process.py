@@ -132,9 +132,6 @@ def test_a_terminal_shows_progress_with_the_time_left() -> None:
 
 
 def test_importing_the_room_starts_nothing() -> None:
-    code = (
-        "import threading, optima.jobs, psutil\n"
-        "print(threading.active_count(), psutil.Process().children())"
-    )
+    code = "import threading, optima.jobs, psutil\nprint(threading.active_count(), psutil.Process().children())"
     done = python("-c", code)
     assert done.stdout == "1 []\n"

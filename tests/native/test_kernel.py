@@ -23,9 +23,7 @@ def data() -> bytes:
 
 def compiled(tmp_path: Path, source: str) -> bytes:
     (tmp_path / "k.c").write_text(source)
-    subprocess.run(
-        ["gcc", "-shared", "-fPIC", "-o", tmp_path / "k.so", tmp_path / "k.c"], check=True, cwd=tmp_path
-    )
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", tmp_path / "k.so", tmp_path / "k.c"], check=True, cwd=tmp_path)
     return (tmp_path / "k.so").read_bytes()
 
 

@@ -25,8 +25,7 @@ def _fused(
     op: str, roles: str, shapes: tuple[Shape, ...], dtype: str = "float32", fill: str = "normal", **attrs: Any
 ) -> OpCase:
     args = tuple(
-        Arg(r, s, dtype, fill if r == "self" else "normal")
-        for r, s in zip(roles.split(), shapes, strict=True)
+        Arg(r, s, dtype, fill if r == "self" else "normal") for r, s in zip(roles.split(), shapes, strict=True)
     )
     return OpCase(op, args, {"beta": 1, "alpha": 1, **attrs})
 

@@ -23,9 +23,7 @@ def _pool(
     return OpCase(op, args, {"kernel_size": kernel, **attrs}, outputs=outputs, tolerance=tolerance)
 
 
-def _adaptive(
-    op: str, x: Shape, size: Shape, dtype: str = "float32", fill: str = "normal", **kw: Any
-) -> OpCase:
+def _adaptive(op: str, x: Shape, size: Shape, dtype: str = "float32", fill: str = "normal", **kw: Any) -> OpCase:
     outputs = 2 if "max" in op else 1
     return OpCase(op, (Arg("self", x, dtype, fill),), {"output_size": size}, outputs=outputs, **kw)
 

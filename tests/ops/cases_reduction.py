@@ -113,10 +113,7 @@ CASES: tuple[OpCase, ...] = (
     _case("std", (3, 50), dim=(1,)),
     _case("std", (3, 5), correction=0),
     _case("std", (3, 4), correction=0.5, dim=(1,), dtype="float64", tolerance=1e-12),
-    *(
-        _case("linalg_vector_norm", (3, 7), dim=(1,), ord=order)
-        for order in (0, 1, 2, 3.5, math.inf, -math.inf, -2)
-    ),
+    *(_case("linalg_vector_norm", (3, 7), dim=(1,), ord=order) for order in (0, 1, 2, 3.5, math.inf, -math.inf, -2)),
     _case("linalg_vector_norm", (3, 7), keepdim=True),
     _case("linalg_vector_norm", (3, 14), dim=(0,), fill="special"),
     _case("linalg_vector_norm", (3, 14), dim=(0,), fill="special", ord=math.inf),

@@ -21,9 +21,7 @@ def _scaled(name: str, size: tuple[int, ...], factors: tuple[float, ...], **attr
     return OpCase(name, (Arg("input", (1, 2, *size)),), given, tolerance=2e-6)
 
 
-def _both(
-    name: str, size: tuple[int, ...], to: tuple[int, ...], factors: tuple[float, ...], **attrs: Any
-) -> OpCase:
+def _both(name: str, size: tuple[int, ...], to: tuple[int, ...], factors: tuple[float, ...], **attrs: Any) -> OpCase:
     given = {"output_size": to, "scale_factors": factors, **attrs}
     return OpCase(name, (Arg("input", (1, 2, *size)),), given, tolerance=2e-6)
 

@@ -52,7 +52,10 @@ CASES: tuple[OpCase, ...] = (
         OpCase(name, (_x(shape, dtype, fill),), tolerance=tolerance)
         for name, fill in (("special_erfcx", "special"), ("special_log_ndtr", "special"), ("special_ndtri", "positive"))
         for shape, dtype, tolerance in (
-            ((5, 19), "float32", 1e-6), ((33,), "float64", 1e-12), ((), "float32", 1e-6), ((0,), "float32", 1e-6)
+            ((5, 19), "float32", 1e-6),
+            ((33,), "float64", 1e-12),
+            ((), "float32", 1e-6),
+            ((0,), "float32", 1e-6),
         )
     ),  # fmt: skip
     OpCase("logit", (_x((5, 19), fill="positive"),), tolerance=1e-6),

@@ -51,9 +51,7 @@ def mapped_graph(sources: Sequence[Sequence[int]], devices: Sequence[int], *, tw
 
 def random_case(rng: random.Random, ops: int, devices: int, fan_in: int = 3) -> Graph:
     """A seeded random DAG with a random map over ``devices`` devices."""
-    sources = [
-        sorted({rng.randrange(v) for _ in range(rng.randint(0, fan_in))}) if v else [] for v in range(ops)
-    ]
+    sources = [sorted({rng.randrange(v) for _ in range(rng.randint(0, fan_in))}) if v else [] for v in range(ops)]
     return mapped_graph(sources, [rng.randrange(devices) for _ in range(ops)])
 
 

@@ -35,9 +35,7 @@ def test_valid(graph: Graph) -> None:
     split = partition(graph)
     placed = [op.name for sub in split.subgraphs for op in sub.graph.ops]
     assert sorted(placed) == sorted(op.name for op in graph.ops), "every op exactly once"
-    assert [(s.name, s.index) for s in split.subgraphs] == [
-        (f"subgraph_{i}", i) for i in range(len(split.subgraphs))
-    ]
+    assert [(s.name, s.index) for s in split.subgraphs] == [(f"subgraph_{i}", i) for i in range(len(split.subgraphs))]
     for sub in split.subgraphs:
         assert {op.devices for op in sub.graph.ops} == {sub.devices}
     part_of = part_numbers(split)

@@ -40,9 +40,7 @@ class Builder:
         """torch's shape rules let mixed dtypes through where its kernels do not."""
         return self.tensors[name].dtype == "float32"
 
-    def apply(
-        self, op: str, operands: dict[str, str], attrs: dict[str, Any] | None = None, outputs: int = 1
-    ) -> None:
+    def apply(self, op: str, operands: dict[str, str], attrs: dict[str, Any] | None = None, outputs: int = 1) -> None:
         name = f"{op}_{len(self.ops)}"
         made = Op(
             name,

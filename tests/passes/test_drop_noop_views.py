@@ -14,9 +14,7 @@ from tests.passes.golden import check_golden, read_cases
 
 @pytest.mark.parametrize("case", read_cases("drop_noop_views"))
 def test_golden(case: str, update_golden: bool) -> None:
-    check_golden(
-        "drop_noop_views", case, lambda graph: drop_noop_views(graph, PassContext(16)), 0, update_golden
-    )
+    check_golden("drop_noop_views", case, lambda graph: drop_noop_views(graph, PassContext(16)), 0, update_golden)
 
 
 @pytest.mark.parametrize(

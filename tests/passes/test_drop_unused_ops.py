@@ -11,6 +11,4 @@ from tests.passes.golden import check_golden, read_cases
 
 @pytest.mark.parametrize("case", read_cases("drop_unused_ops"))
 def test_golden(case: str, update_golden: bool) -> None:
-    check_golden(
-        "drop_unused_ops", case, lambda graph: drop_unused_ops(graph, PassContext(16)), 0, update_golden
-    )
+    check_golden("drop_unused_ops", case, lambda graph: drop_unused_ops(graph, PassContext(16)), 0, update_golden)

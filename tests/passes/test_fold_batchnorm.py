@@ -14,9 +14,7 @@ from tests.passes.golden import check_golden, read_cases, with_values
 
 @pytest.mark.parametrize("case", read_cases("fold_batchnorm"))
 def test_golden(case: str, update_golden: bool) -> None:
-    check_golden(
-        "fold_batchnorm", case, lambda graph: fold_batchnorm(graph, PassContext(16)), 1e-5, update_golden
-    )
+    check_golden("fold_batchnorm", case, lambda graph: fold_batchnorm(graph, PassContext(16)), 1e-5, update_golden)
 
 
 @pytest.mark.parametrize("case", list(read_cases("fold_batchnorm"))[:5])

@@ -12,9 +12,7 @@ from tests.passes.golden import check_golden, read_cases
 
 @pytest.mark.parametrize("case", read_cases("fold_constants"))
 def test_golden(case: str, update_golden: bool) -> None:
-    check_golden(
-        "fold_constants", case, lambda graph: fold_constants(graph)[0], 0, update_golden, loses=True
-    )
+    check_golden("fold_constants", case, lambda graph: fold_constants(graph)[0], 0, update_golden, loses=True)
 
 
 def test_what_has_no_value_stays() -> None:

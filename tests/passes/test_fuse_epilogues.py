@@ -13,9 +13,7 @@ from tests.passes.golden import check_golden, read_cases
 
 @pytest.mark.parametrize("case", read_cases("fuse_epilogues"))
 def test_golden(case: str, update_golden: bool) -> None:
-    check_golden(
-        "fuse_epilogues", case, lambda graph: fuse_epilogues(graph, PassContext(16)), 0, update_golden
-    )
+    check_golden("fuse_epilogues", case, lambda graph: fuse_epilogues(graph, PassContext(16)), 0, update_golden)
 
 
 def test_groups_of_refuses_a_kernel_that_is_torn_apart() -> None:

@@ -11,6 +11,4 @@ from tests.passes.golden import check_golden, read_cases
 
 @pytest.mark.parametrize("case", read_cases("skip_empty"))
 def test_golden(case: str, update_golden: bool) -> None:
-    check_golden(
-        "skip_empty", case, lambda graph: skip_empty(graph, PassContext(16)), 0, update_golden, loses=True
-    )
+    check_golden("skip_empty", case, lambda graph: skip_empty(graph, PassContext(16)), 0, update_golden, loses=True)

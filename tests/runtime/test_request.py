@@ -207,9 +207,7 @@ def test_requests_of_one_model_run_at_once_and_do_not_mix(tmp_path: Path) -> Non
             np.testing.assert_array_equal(request.get_outputs()[0], x + y)
 
 
-def test_two_requests_are_inside_the_backend_at_the_same_time(
-    model: rt.Model, gated: gated_backend.Gated
-) -> None:
+def test_two_requests_are_inside_the_backend_at_the_same_time(model: rt.Model, gated: gated_backend.Gated) -> None:
     gated.open.clear()
     requests = [model.create_request() for _ in range(40)]
     for i, request in enumerate(requests):

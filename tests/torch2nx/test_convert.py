@@ -316,3 +316,11 @@ def test_plotting_without_pygraphviz(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(PlotError) as caught:
         converter.plot_network(tmp_path, "p", tmp_path / "m.json")
     assert "optima[plot]" in caught.value.hint
+
+
+def test_a_transformer_with_a_mask_of_its_caller() -> None:
+    # Torch itself cannot export it: it looks at the mask's values for a hint that only makes it faster.
+    torch.manual_seed(0)
+    layer = nn.TransformerDecoderLayer(8, 2, 16, batch_first=True)
+    mask = nn.Transformer.generate_square_subsequent_mask(5)
+    same_as_eager(nn.TransformerDecoder(layer, 2), torch.randn(2, 5, 8), torch.randn(2, 3, 8), mask)

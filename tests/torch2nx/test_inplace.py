@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -10,17 +11,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.torch2nx.compare import convert, ops, same_as_eager
+from torch2nx import exporting
 from torch2nx.errors import ConvertError
 
 
 class Call(nn.Module):
     """A function as a module."""
 
-    def __init__(self, function: Callable[..., Tensor]) -> None:
+    def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__()
         self.function = function
 
-    def forward(self, *args: Tensor) -> Tensor:
+    def forward(self, *args: Tensor) -> Any:
         return self.function(*args)
 
 
@@ -140,18 +142,56 @@ def halves(x: Tensor, y: Tensor) -> Tensor:
     return torch.cat([right, left], 1) + y
 
 
+def dropped_row_beside_another_row(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    a = x * 2
+    row, other = F.dropout(a[1], 0.5, training=False), a[0]
+    row.add_(1)
+    return a, other * y
+
+
+def every_kind_of_view(x: Tensor, y: Tensor) -> list[Tensor]:
+    a = torch.cat([x, y], 1).reshape(2, 2, 3) * 1
+    seen = [a[-1, 0], a.permute(2, 0, 1), a.flatten(1), a[:, :, ::2]]
+    a.diagonal(1, 0, 2).fill_(3)
+    a.permute(2, -3, 1)[-2].mul_(2)
+    a.chunk(2, dim=-1)[1].sub_(1)
+    a.unbind(0)[1].view(6)[1:4].exp_()
+    a.unsqueeze(1).transpose(-1, 1).squeeze(3)[1:, 1].neg_()
+    return [*seen, a]
+
+
 @pytest.mark.parametrize(
     "function",
     [
         slice_assignment, view_read_after_its_base_changed, base_read_after_its_view_changed,
         buffer_filled_row_by_row, transposed_in_place, dropout_then_a_slice, halves,
+        dropped_row_beside_another_row, every_kind_of_view,
     ],
     ids=lambda f: f.__name__,
 )  # fmt: skip
-def test_writes_through_views(function: Callable[..., Tensor]) -> None:
+def test_writes_through_views(function: Callable[..., Any]) -> None:
     torch.manual_seed(0)
     graph = same_as_eager(Call(function), torch.randn(2, 3), torch.randn(2, 3))
     assert not any(op.endswith("_") for op in ops(graph))
+
+
+@pytest.mark.parametrize("function", [every_kind_of_view, slice_assignment, halves], ids=lambda f: f.__name__)
+def test_common_views_need_no_second_trace(function: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def again(program: Any) -> Any:
+        raise AssertionError("traced twice")
+
+    monkeypatch.setattr(exporting, "functional", again)
+    torch.manual_seed(0)
+    same_as_eager(Call(function), torch.randn(2, 3), torch.randn(2, 3))
+
+
+def test_other_views_are_left_to_torch() -> None:
+    def windows(x: Tensor) -> Tensor:
+        a = x * 2
+        a.as_strided((2, 2), (1, 2)).add_(1)
+        return a
+
+    same_as_eager(Call(windows), torch.randn(2, 3))
 
 
 class Net(nn.Module):

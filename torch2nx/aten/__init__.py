@@ -29,7 +29,7 @@ from torch2nx.trace import Step, Value
 __all__ = ["CannotConvert", "Draft", "FollowsData", "accepted", "convert"]
 
 #: namespaces of operators that PyTorch brings
-_OF_TORCH = ("aten", "prim", "prims", "torchvision", "quantized", "quantized_decomposed")
+_OF_TORCH = ("aten", "prim", "prims", "torchvision", "quantized", "quantized_decomposed", "torch_nn")
 
 _FAMILIES = (
     elementwise,

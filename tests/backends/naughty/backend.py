@@ -29,9 +29,7 @@ class NaughtyBackend(NullBackend):
             return dict.fromkeys(op_names, True)  # type: ignore[arg-type]
         return super().check(graph, op_names, device, options)
 
-    def plan(
-        self, subgraph: Graph, device: DeviceRef, options: CompileOptions, calibration: Any
-    ) -> Sequence[Job]:
+    def plan(self, subgraph: Graph, device: DeviceRef, options: CompileOptions, calibration: Any) -> Sequence[Job]:
         (job,) = super().plan(subgraph, device, options, calibration)
         if FAULT["name"] == "plan raises":
             raise KeyError("no such table")
