@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.utils import _pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import optima.runtime as rt
 from conformance.samples import Sample
@@ -20,8 +22,9 @@ from optima.manager import Manager
 from optima.ops.reference import to_numpy, to_torch
 from torch2nx.converter import Torch2GraphConverter
 
-#: a sample was equal; refused with a typed error; wrong; crashed; or PyTorch itself does not run it
-EQUAL, REFUSED, WRONG, CRASHED, NOT_RUN = "equal", "refused", "wrong", "crashed", "not run"
+#: a sample was equal; refused with a typed error; wrong; crashed; PyTorch itself does not run it; or it draws random
+#: numbers and was refused, so that there is nothing to compare
+EQUAL, REFUSED, WRONG, CRASHED, NOT_RUN, RANDOM = "equal", "refused", "wrong", "crashed", "not run", "random"
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ def check(sample: Sample) -> Outcome:
         try:
             actual = _compiled(sample)
         except UserError as error:
-            return Outcome(REFUSED, _reason(error))
+            return Outcome(RANDOM if _is_random(sample) else REFUSED, _reason(error))
         except Exception as error:  # noqa: BLE001 - any other exception is a fault of ours
             return Outcome(CRASHED, _line(error))
         return _compared(sample, expected, actual)
@@ -58,6 +61,25 @@ def _eager(sample: Sample, dtype: torch.dtype | None = None) -> list[torch.Tenso
     with torch.no_grad(), _no_fast_path():
         result = module(*args)
     return [leaf.clone() for leaf in _pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+
+
+class _Draws(TorchDispatchMode):
+    """Whether an operator that draws random numbers was called."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen = False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.seen = self.seen or torch.Tag.nondeterministic_seeded in func.tags
+        return func(*args, **(kwargs or {}))
+
+
+def _is_random(sample: Sample) -> bool:
+    """Whether eager draws random numbers. Most samples set the seed, so that their results agree from run to run."""
+    with _Draws() as draws:
+        _eager(sample)
+    return bool(draws.seen)
 
 
 @contextmanager

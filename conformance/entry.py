@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from conformance.check import CRASHED, EQUAL, NOT_RUN, REFUSED, WRONG, Outcome, check
+from conformance.check import CRASHED, EQUAL, NOT_RUN, RANDOM, REFUSED, WRONG, Outcome, check
 from conformance.samples import UNDEFINED, Sample, samples, takes
 
 PROVEN, PARTLY, UNTESTED = "proven", "partly", "untested"
@@ -53,6 +53,8 @@ def _spread(name: str, dtype: str, limit: int) -> Iterator[Sample]:
 
 
 def _verdict(name: str, dtype: str, outcomes: list[tuple[Sample, Outcome]]) -> Verdict:
+    # Beside samples that can be compared, those that draw random numbers prove and disprove nothing.
+    outcomes = [(s, o) for s, o in outcomes if o.status != RANDOM] or outcomes
     tried = len(outcomes)
     equal = sum(1 for _, o in outcomes if o.status == EQUAL)
     for fault in (WRONG, CRASHED):
@@ -61,7 +63,7 @@ def _verdict(name: str, dtype: str, outcomes: list[tuple[Sample, Outcome]]) -> V
                 return Verdict(name, dtype, fault, equal, tried, f"sample {sample.index}: {outcome.reason}")
     if not tried:
         return Verdict(name, dtype, UNTESTED, reason="no sample that PyTorch runs")
-    refusals = Counter(o.reason for _, o in outcomes if o.status == REFUSED)
+    refusals = Counter(o.reason for _, o in outcomes if o.status in (REFUSED, RANDOM))
     if not refusals:
         return Verdict(name, dtype, PROVEN, equal, tried)
     reason = refusals.most_common(1)[0][0]

@@ -18,6 +18,7 @@ conditioned, it must lie as near the float64 result as eager's own does (within 
 
 - **proven**: every sample that PyTorch runs is equal. **partly**: some are, the others are refused with a reason.
   **refused**: every sample is refused, before anything is compiled. **untested**: PyTorch has no sample that runs.
+- Samples that draw random numbers (dropout in training) are refused, and counted only where an entry has no others.
 - A sample that compiles and is wrong, or ends in anything but a typed error, has no place in this table: the sweep
   fails.
 - Entries with more than {limit} samples are taken at an even stride.

@@ -10,7 +10,7 @@ import torch
 pytest.importorskip("expecttest", reason="PyTorch's op_db imports expecttest")
 
 from conformance import check as checking  # noqa: E402
-from conformance.check import CRASHED, EQUAL, NOT_RUN, REFUSED, WRONG  # noqa: E402
+from conformance.check import CRASHED, EQUAL, NOT_RUN, RANDOM, REFUSED, WRONG  # noqa: E402
 from conformance.samples import Call, Sample  # noqa: E402
 from conformance.sweep import sweep  # noqa: E402
 
@@ -43,6 +43,11 @@ def test_a_missing_output_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_operator_is_a_refusal_with_its_reason() -> None:
     outcome = checking.check(sample(torch.linalg.svdvals, torch.rand(3, 3)))
     assert outcome.status == REFUSED and "UnsupportedOp" in outcome.reason
+
+
+def test_random_numbers_are_not_compared() -> None:
+    outcome = checking.check(sample(lambda x: torch.nn.functional.dropout(x, 0.5, training=True), torch.rand(3)))
+    assert outcome.status == RANDOM and "at random" in outcome.reason
 
 
 def test_an_untyped_error_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
