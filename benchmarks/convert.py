@@ -1,6 +1,6 @@
 """Time of ``convert()`` beside ``torch.export.export`` of the same module, interleaved in one run.
 
-    python -m benchmarks.convert [--json] [--runs 9]
+    python -m benchmarks.convert [--json] [--runs 15]
 
 The ratio says what reading the trace, making it functional, folding, and building the graph cost on top of the
 export that ``convert`` itself calls. "view writer" assigns to slices, which needs torch's own functionalisation.
@@ -38,7 +38,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--runs", type=int, default=15)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     rows = [measure(name, arguments.runs) for name in MODELS]

@@ -6,7 +6,6 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
 import networkx as nx
-import numpy as np
 
 from devices.errors import Problem
 from torch2nx import schema, structure
@@ -16,20 +15,20 @@ from torch2nx.extensions import extension_of
 from torch2nx.trace import INPUT, Step, Trace, Value, values_in
 
 if TYPE_CHECKING:
-    import torch
+    from torch2nx.weights import Weights
 
 _DISTRIBUTION: Final = "optima"
 
 
-def build(trace: Trace, positional: list[str], optional: list[str]) -> nx.DiGraph:
+def build(trace: Trace, positional: list[str], optional: list[str], weights: Weights) -> nx.DiGraph:
     """The graph of a trace; ``positional`` names the positional arguments of the call,
-    ``optional`` those that may be left out of a call.
+    ``optional`` those that may be left out of a call. The graph's arrays are taken from ``weights``.
 
     Raises UnsupportedOp listing every step that no op stands for.
     """
     drafts = _drafts(trace)
     graph = nx.DiGraph()
-    writer = _Writer(graph)
+    writer = _Writer(graph, weights)
     in_tree, arguments = structure.encode_inputs(trace, positional, optional)
     for value, argument in zip(trace.inputs, arguments, strict=True):
         value.name = argument
@@ -107,8 +106,9 @@ def _producer() -> dict[str, str]:
 class _Writer:
     """Adds nodes in number order."""
 
-    def __init__(self, graph: nx.DiGraph) -> None:
+    def __init__(self, graph: nx.DiGraph, weights: Weights) -> None:
         self._graph = graph
+        self._weights = weights
         self._next = 0
         self._folded = 0
         self.names: dict[Value, str] = {}
@@ -138,7 +138,7 @@ class _Writer:
             "layout": "",
         }
         if value.data is not None:
-            data |= {"value": array_of(value.data), "source": value.name or self._constant()}
+            data |= {"value": self._weights.take(value.data), "source": value.name or self._constant()}
         self._graph.add_node(name, data=data)
         return name
 
@@ -157,13 +157,3 @@ class _Writer:
         data["origin"] = dict(step.origin)
         self._graph.add_edges_from((tensor, name) for tensor in data["inputs"])
         self._graph.add_edges_from((name, tensor) for tensor in data["outputs"])
-
-
-def array_of(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
-    """A dense copy in numpy; bfloat16 as its uint16 bits."""
-    import torch
-
-    dense = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
-    if dense.dtype == torch.bfloat16:
-        dense = dense.view(torch.uint16)
-    return np.array(dense.numpy(), order="C", copy=True).reshape(tuple(dense.shape))

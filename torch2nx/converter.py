@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
     from torch.export import ExportedProgram
 
+    from torch2nx.samples import Call
     from torch2nx.trace import Trace
 
 
@@ -58,7 +59,8 @@ class Torch2GraphConverter:
         """
         import torch
 
-        from torch2nx import aten, bounds, build, decompose, exporting, layouts, samples, simplify, train_mode
+        from torch2nx import aten, bounds, build, decompose, layouts, samples, simplify, train_mode
+        from torch2nx.weights import Weights
 
         if not isinstance(model, torch.nn.Module):
             raise ConvertError(
@@ -66,16 +68,15 @@ class Torch2GraphConverter:
                 hint="pass an instance of your module",
             )
         call = samples.bind(model, fake_torch_data, fake_torch_kwargs, torch_flip=self.torch_flip)
-        with train_mode.eval_mode(model):
-            traced, call = samples.on_gpu(model, call) if gpu else (model, call)
-            program = exporting.export(traced, call)
-        trace = _functional_trace(program)
-        train_mode.refuse_random(trace)
-        bounds.bound_sizes(trace)
-        simplify.simplify(trace)
-        if decompose.decompose(trace, aten.accepted()):
+        with Weights(model) as weights:
+            program = _exported(model, call, gpu)
+            trace = _functional_trace(program)
+            train_mode.refuse_random(trace)
+            bounds.bound_sizes(trace)
             simplify.simplify(trace)
-        graph = build.build(trace, call.names, call.optional)
+            if decompose.decompose(trace, aten.accepted()):
+                simplify.simplify(trace)
+            graph = build.build(trace, call.names, call.optional, weights)
         layouts.record_layouts(graph, self.tf_flip)
         schema.validate(graph)
         self._module, self._program, self._graph = model, program, graph
@@ -117,6 +118,14 @@ class Torch2GraphConverter:
         if self._graph is None:
             raise PlotError("there is no graph to draw yet", hint="call convert() first")
         return plot.plot_network(self._graph, Path(directory), filename, Path(map_json), figsizenum)
+
+
+def _exported(model: torch.nn.Module, call: Call, gpu: bool) -> ExportedProgram:
+    from torch2nx import exporting, samples, train_mode
+
+    with train_mode.eval_mode(model):
+        traced, call = samples.on_gpu(model, call) if gpu else (model, call)
+        return exporting.export(traced, call)
 
 
 def _functional_trace(program: ExportedProgram) -> Trace:
