@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -11,28 +12,30 @@ import pytest
 pytest.importorskip("expecttest", reason="PyTorch's op_db imports expecttest")
 
 from conformance import claims, page  # noqa: E402
-from conformance.check import EQUAL, NOT_RUN, WRONG, check  # noqa: E402
+from conformance.check import EQUAL, NOT_RUN, RANDOM, WRONG, Outcome, check  # noqa: E402
 from conformance.entry import PROVEN, REFUSED, UNTESTED, Verdict, judge  # noqa: E402
-from conformance.samples import DTYPES, Sample, names, samples  # noqa: E402
+from conformance.samples import DTYPES, names, samples  # noqa: E402
 
 CLAIMS = claims.read()
 PROVEN_F32 = [c.name for c in CLAIMS.values() if (c.status, c.dtype) == (PROVEN, "float32")]
 
 needs_table = pytest.mark.skipif(not CLAIMS, reason="no table yet: python -m conformance --update writes it")
 
-#: which of an entry's first samples is taken: another one for each entry, the same on each run
+#: from how many of an entry's first samples one is taken: another one for each entry, the same on each run
 _FIRST = 6
 
 
-def _one_sample(name: str) -> Sample:
+def _outcomes(name: str) -> Iterator[Outcome]:
     first = list(islice(samples(name, "float32"), _FIRST))
-    return first[zlib.crc32(name.encode()) % len(first)]
+    start = zlib.crc32(name.encode()) % len(first)
+    return (check(sample) for sample in first[start:] + first[:start])
 
 
 @pytest.mark.parametrize("name", PROVEN_F32)
 def test_a_proven_claim_holds(name: str) -> None:
-    outcome = check(_one_sample(name))
-    assert outcome.status in (EQUAL, NOT_RUN), outcome
+    # A sample that PyTorch does not run, or that is random, gives its place to the next.
+    outcome = next((o for o in _outcomes(name) if o.status not in (NOT_RUN, RANDOM)), None)
+    assert outcome is None or outcome.status == EQUAL, outcome
 
 
 @needs_table
