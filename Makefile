@@ -45,6 +45,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.compile
 	$(BIN)/python -m benchmarks.convert
+	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.split
 
 clean:

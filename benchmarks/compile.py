@@ -1,6 +1,6 @@
 """Compile ResNet-18: cold, warm (all kernels cached), and after moving one op on the map; seconds per phase.
 
-    python -m benchmarks.compile [--model resnet18] [--json]
+python -m benchmarks.compile [--model resnet18] [--json]
 """
 
 from __future__ import annotations

@@ -34,9 +34,7 @@ MODELS: dict[str, Callable[[], tuple[torch.nn.Module, tuple[torch.Tensor, ...]]]
 
 def main() -> None:
     """Measure, then print a table or JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--runs", type=int, default=15)
     arguments = parser.parse_args()
@@ -62,9 +60,7 @@ def measure(name: str, runs: int) -> dict[str, Any]:
     ops = 0
     for run in range(runs + 1):
         exporting, _ = _timed(lambda: torch.export.export(module, args, strict=False))
-        converting, graph = _timed(
-            lambda: Torch2GraphConverter().convert(model=module, fake_torch_data=list(args))
-        )
+        converting, graph = _timed(lambda: Torch2GraphConverter().convert(model=module, fake_torch_data=list(args)))
         ops = sum(1 for _, data in graph.nodes(data="data") if data["kind"] == "OpNode")
         if run:
             export_s.append(exporting)

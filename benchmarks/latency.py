@@ -82,9 +82,7 @@ def measure(name: str, threads: int, repeats: int) -> dict[str, Any]:
                 return module(*samples)
 
         times = interleaved({"optima": lambda: model(*arrays), "eager": eager}, repeats)
-        cold = subprocess.run(
-            [sys.executable, "-c", COLD_START, str(path)], capture_output=True, text=True, check=True
-        )
+        cold = subprocess.run([sys.executable, "-c", COLD_START, str(path)], capture_output=True, text=True, check=True)
     ours, theirs = statistics.median(times["optima"]), statistics.median(times["eager"])
     imports, load, first = map(float, cold.stdout.split())
     return {
