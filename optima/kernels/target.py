@@ -73,8 +73,9 @@ class CpuTarget:
 
         A virtual machine masks features that its CPU model has by name, so the name alone would let LLVM emit
         instructions that trap. ``-prefer-256-bit``: LLVM would otherwise split every 512-bit vector in two.
-        LLVM's own loop vectoriser is off: schedules vectorise what pays, and it turned predicated loads into
-        gathers; one such loop gave wrong values once, which could not be reproduced since.
+        LLVM's own vectorisers are off: schedules vectorise what pays. The one for loops turned predicated loads
+        into gathers, and one such loop gave wrong values; the one for straight-line code gives wrong positions for
+        an unrolled search for the largest integer (``max_pool2d`` with indices, int64, four windows of 3 x 3).
         """
         import tvm
 
@@ -85,7 +86,7 @@ class CpuTarget:
                 "mcpu": self.cpu,
                 "mattr": _attributes(self.triple, self.features),
                 "num-cores": self.threads,
-                "cl-opt": ["-vectorize-loops:bool=0"],
+                "cl-opt": ["-vectorize-loops:bool=0", "-vectorize-slp:bool=0"],
             }
         )
 
