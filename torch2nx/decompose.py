@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 #: definitions within definitions; a loop in torch's table would never end
 _DEEPEST: Final = 8
 
-#: torch 2.13's definition, which its fake tensors follow, gives [1] for one row, where the operator gives a scalar
-_MISSHAPEN: Final = "aten.multilabel_margin_loss.default"
-
 Expansion = tuple[list[Step], list[Value]]
 
 
@@ -74,6 +71,17 @@ def _expanded(step: Step, accepted: Container[str], depth: int) -> Expansion | N
     return steps, [replaced(v, table) for v in inner.results]
 
 
+def _differs(step: Step) -> bool:
+    """Whether torch 2.13's definition gives something else than the operator."""
+    if step.target == "aten.multilabel_margin_loss.default":
+        # [1] for one row, and so do its fake tensors, where the operator gives a scalar.
+        return len(step.arguments["self"].shape) < 2
+    if step.target.startswith(("aten.linspace.", "aten.logspace.")):
+        # Integers: computed in float32 and rounded down, where the operator steps in another way.
+        return not step.outputs[0].dtype.is_floating_point
+    return False
+
+
 def _definition(step: Step) -> Callable[..., Any] | None:
     """Torch's definition of a call that is a pure function of its arguments, or None."""
     import torch
@@ -84,7 +92,7 @@ def _definition(step: Step) -> Callable[..., Any] | None:
         return None
     if any(a.alias_info is not None and a.alias_info.is_write for a in overload._schema.arguments):
         return None
-    if step.target == _MISSHAPEN and len(step.arguments["self"].shape) < 2:
+    if _differs(step):
         return None
     values = (*step.operands, *step.outputs)
     if not all(v.is_tensor and all(isinstance(d, int) for d in v.shape) for v in values):

@@ -85,3 +85,8 @@ def test_a_definition_of_another_shape_is_not_taken() -> None:
     # Torch's definition gives one element in a row here, where the operator gives a scalar.
     with pytest.raises(UnsupportedOp, match="multilabel_margin_loss"):
         ops_of(F.multilabel_margin_loss, torch.rand(10), torch.randint(10, (10,)))
+
+
+def test_a_definition_of_other_integers_is_not_taken() -> None:
+    with pytest.raises(UnsupportedOp, match="linspace"):
+        ops_of(lambda x: torch.linspace(x, 1, 50, dtype=torch.int64), torch.tensor(4.3))
