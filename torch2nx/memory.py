@@ -16,7 +16,6 @@ from torch2nx.trace import RESULT, Step, Trace, Value, extent, values_in
 #: what aten returns its argument itself for in eval mode, although traced tensors do not show it
 ALIASES_IN_EVAL: Final = (
     "aten.dropout.", "aten.feature_dropout.", "aten.alpha_dropout.", "aten.feature_alpha_dropout.",
-    "aten.native_dropout.",
 )  # fmt: skip
 
 

@@ -44,7 +44,10 @@ class _Binder:
         from tvm.ir import Call
         from tvm_ffi import structural_mutate
 
-        rules = (tirx.For, self._for), (tirx.BufferStore, self._store), (tirx.Let, self._let), (Call, self._call)
+        rules = (
+            (tirx.For, self._for), (tirx.BufferStore, self._store), (tirx.Bind, self._bind), (tirx.Let, self._let),
+            (Call, self._call),
+        )  # fmt: skip
         return structural_mutate(body, rules)
 
     def _for(self, loop: Any, mutator: Any) -> Any:
@@ -67,25 +70,48 @@ class _Binder:
         assignments, self._pending = self._pending, None
         return tirx.SeqStmt([*assignments, stored]) if assignments else stored
 
-    def _let(self, let: Any, mutator: Any) -> Any:
+    def _bind(self, bind: Any, mutator: Any) -> Any:
+        """A statement ``v = value``, as a reduction of pairs has: a vectorised loop would be split at it, so that
+        the statements behind it read one lane's value for all."""
         from tvm import tirx
+
+        if self._lanes is None:
+            return mutator.default_mutate(bind)
+        self._pending = []
+        value = mutator.mutate(bind.value)
+        assignments, self._pending = self._pending, None
+        assignment, loaded = self._assigned(bind.var, value)
+        mutator.var_remap_set(bind.var, loaded)
+        return tirx.SeqStmt([*assignments, assignment]) if assignments else assignment
+
+    def _assigned(self, var: Any, value: Any) -> tuple[Any, Any]:
+        """(the store of ``value`` to a new cell, what reads it back); the cell is allocated where its scope begins."""
+        from tvm import tirx
+
+        lane, lanes = self._lanes or (0, 1)
+        dtype = str(var.ty.dtype)
+        # TVM stores a bool as a byte, but does not carry that through a vector of its local cells.
+        stored = "int8" if dtype == "bool" else dtype
+        cell = tirx.decl_buffer((lanes,), stored, name=var.name, scope="local")
+        if self._lanes:
+            self._cells.append(cell)
+        elif self._pending is not None:
+            self._pending.append(tirx.AllocBuffer(cell))
+        loaded = tirx.BufferLoad(cell, [lane])
+        return (
+            tirx.BufferStore(cell, value if stored == dtype else value.astype(stored), [lane]),
+            loaded if stored == dtype else tirx.NE(loaded, tirx.const(0, stored)),
+        )
+
+    def _let(self, let: Any, mutator: Any) -> Any:
 
         if self._pending is None:
             return mutator.default_mutate(let)
         value = mutator.mutate(let.value)
-        lane, lanes = self._lanes or (0, 1)
-        dtype = str(let.var.ty.dtype)
-        # TVM stores a bool as a byte, but does not carry that through a vector of its local cells.
-        stored = "int8" if dtype == "bool" else dtype
-        cell = tirx.decl_buffer((lanes,), stored, name=let.var.name, scope="local")
-        if self._lanes:
-            self._cells.append(cell)
-        else:
-            self._pending.append(tirx.AllocBuffer(cell))
-        self._pending.append(tirx.BufferStore(cell, value if stored == dtype else value.astype(stored), [lane]))
+        assignment, loaded = self._assigned(let.var, value)
+        self._pending.append(assignment)
         outer = mutator.var_remap_get(let.var)
-        loaded = tirx.BufferLoad(cell, [lane])
-        mutator.var_remap_set(let.var, loaded if stored == dtype else tirx.NE(loaded, tirx.const(0, stored)))
+        mutator.var_remap_set(let.var, loaded)
         body = mutator.mutate(let.body)
         if outer is not None:
             mutator.var_remap_set(let.var, outer)

@@ -189,11 +189,15 @@ def fold_terms(
 
 #: a float32 sum of more terms than this is added up in blocks: the rounding error of one long chain grows
 _LONGEST_CHAIN = 4096
+#: the same for a row, which its schedule adds up in a vector of chains
+_LONGEST_ROW = 16 * _LONGEST_CHAIN
 
 
 def _blocks(extent: int) -> int:
-    """The divisor of ``extent`` nearest to its square root: as many blocks as terms in each."""
-    return min((d for d in range(1, extent + 1) if extent % d == 0), key=lambda d: abs(d - extent**0.5))
+    """How many blocks an axis is cut into: about as many as there are terms in each, even ones where it can be so."""
+    root = extent**0.5
+    even = min((d for d in range(1, extent + 1) if extent % d == 0), key=lambda d: abs(d - root))
+    return even if root / 4 <= even <= root * 4 else math.ceil(root)
 
 
 def fold(
@@ -217,7 +221,7 @@ def fold(
         return source(*(inner[d] if d in inner else outer[d] for d in range(len(shape))))
 
     extents = [shape[d] for d in axes]
-    if kind == "sum" and dtype == "float32" and math.prod(extents) > _LONGEST_CHAIN and not rule:
+    if kind == "sum" and dtype == "float32" and math.prod(extents) > (_LONGEST_ROW if rule else _LONGEST_CHAIN):
         return _fold_in_blocks(lead, extents, term, dtype, name)
     return fold_terms(kind, lead, extents, term, dtype, name, rule)
 
@@ -230,14 +234,20 @@ def _fold_in_blocks(
     name: str,
 ) -> te.Tensor:
     """A sum in two stages: its longest axis in blocks, then the blocks' sums."""
+    from tvm import tirx
+
     longest = max(range(len(extents)), key=lambda d: extents[d])
     count = _blocks(extents[longest])
-    size = extents[longest] // count
+    size = math.ceil(extents[longest] / count)
     inner = [size if d == longest else extent for d, extent in enumerate(extents)]
 
     def in_block(index: tuple[Expr, ...], ks: tuple[Expr, ...]) -> Expr:
         whole = tuple(index[-1] * size + k if d == longest else k for d, k in enumerate(ks))
-        return term(index[:-1], whole)
+        value = term(index[:-1], whole)
+        if size * count == extents[longest]:
+            return value
+        # The last block is not full.
+        return tirx.if_then_else(whole[longest] < extents[longest], value, const(0, dtype))
 
     partial = fold_terms("sum", (*lead, count), inner, in_block, dtype, f"{name}_blocks")
     return fold_terms("sum", lead, [count], lambda i, ks: partial(*i, *ks), dtype, name)

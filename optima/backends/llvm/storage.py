@@ -69,13 +69,14 @@ def _homes(graph: Graph, root: dict[str, str]) -> tuple[dict[str, str], list[tup
     home = {name: name for name in graph.inputs}
     copies: list[tuple[str, str]] = []
     for name in dict.fromkeys(graph.outputs):
-        if name in graph.inputs:
-            continue
         r = root[name]
-        if r in home or graph.tensors[r].is_param:
+        if name in graph.inputs or home.get(r) == name:
+            continue
+        if r not in home and not graph.tensors[r].is_param:
+            # A kernel writes an output into the caller's buffer under its own name, whichever output comes first.
+            home[r] = r if r in graph.outputs else name
+        if home.get(r) != name:
             copies.append((name, home.get(r, r)))
-        else:
-            home[r] = name
     return home, copies
 
 
