@@ -61,7 +61,7 @@ class LargeSums(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         ones = x[0, 0] * 0 + torch.ones(20_000_003)
-        rows = (ones[:1_000_000] + 0.1).reshape(2, 500, 1000)
+        rows = (ones[:1_000_000] * torch.linspace(3, 4, 1_000_000)).reshape(2, 500, 1000)
         return ones.mean(), F.layer_norm(rows, (500, 1000)).abs().amax() + 1, rows.mean((1, 2))
 
 
