@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from devices.errors import Problem
-from torch2nx import data_sizes, origins
+from torch2nx import data_sizes, origins, state
 from torch2nx.bounds import known_nms
 from torch2nx.errors import ConvertError
 from torch2nx.memory import ALIASES_IN_EVAL
@@ -26,7 +26,10 @@ _LOG = logging.getLogger(__name__)
 
 
 def export(model: torch.nn.Module, call: Call) -> ExportedProgram:
-    """Trace ``model`` with torch.export. Raises ConvertError with torch's reason and the user's line."""
+    """Trace ``model`` with torch.export.
+
+    Raises ConvertError with torch's reason and the user's line, and for a model that remembers earlier calls.
+    """
     import torch
 
     # On failure torch prints the graph so far to stderr.
@@ -35,11 +38,14 @@ def export(model: torch.nn.Module, call: Call) -> ExportedProgram:
     with warnings.catch_warnings(), frames, known_nms(), _masks_as_given(), torch.no_grad(), redirect_stderr(printed):
         warnings.simplefilter("ignore")
         try:
-            return torch.export.export(model, call.args, call.kwargs, strict=False)
+            with state.watched(model) as assigned:
+                program = torch.export.export(model, call.args, call.kwargs, strict=False)
         # Whatever the user's forward or torch's tracer raises is the answer here.
         except Exception as error:  # noqa: BLE001
             _LOG.debug("torch.export failed: %s", printed.getvalue(), exc_info=error)
             raise _refusal(model, error) from None
+    state.refuse_memory(model, call, assigned)
+    return program
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def functionalize(trace: Trace) -> None:
             steps.append(step)
             continue
         steps += _pure_steps(step, written)
-        steps += memory.write(names[step], steps[-1].outputs[0], index, current)
+        steps += memory.write(step, names[step], steps[-1].outputs[0], index, current)
     trace.steps = steps
     trace.results = [replaced(v, current) for v in trace.results]
 

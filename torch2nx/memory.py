@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from torch2nx.errors import ConvertError
 from torch2nx.trace import RESULT, Step, Trace, Value, extent, values_in
 
 #: what aten returns its argument itself for in eval mode, although traced tensors do not show it
@@ -82,18 +83,19 @@ class Memory:
             self._views[value] = _View(step, source, step.arguments, position)
         self.members.setdefault(key, []).append(value)
 
-    def write(self, written: Value, new: Value, index: int, current: dict[Value, Value]) -> list[Step]:
+    def write(self, step: Step, written: Value, new: Value, index: int, current: dict[Value, Value]) -> list[Step]:
         """The steps that carry a write on to the other names.
 
-        ``written`` is the name that step ``index`` writes through, ``new`` what it holds then. ``current`` says
-        which value each name stands for, and is brought up to date. Raises ViewWrite for a view that cannot be
-        undone or taken again.
+        ``written`` is the name that ``step``, number ``index``, writes through, ``new`` what it holds then.
+        ``current`` says which value each name stands for, and is brought up to date. Raises ViewWrite for a view
+        that cannot be undone or taken again, and ConvertError for one that its operator does not own up to.
         """
         # A view that is made later is made from the new value.
         members = [v for v in self.members[self.key(written)] if self._born.get(v, -1) <= index]
         read_later = [v for v in members if self._last_read.get(v, -1) > index]
         fresh = {self._place(written): new}
         steps: list[Step] = []
+        self._refuse_hidden([written, *read_later], step)
         if any(self._place(v) not in fresh for v in read_later):
             self._undo(written, fresh, current, steps)
             retaken: dict[Step, list[Value]] = {}
@@ -105,6 +107,23 @@ class Memory:
             if now is not None and now is not end:
                 current[end] = now
         return steps
+
+    def _refuse_hidden(self, names: list[Value], step: Step) -> None:
+        """Refuse a write beside a result that is a view by accident, such as einsum's where it only permutes.
+
+        Eager and the trace need not agree on it, and torch's functionalisation does not know of it.
+        """
+        for value in names:
+            view = self._views.get(value)
+            while view is not None:
+                if not _is_same(view) and not _is_declared(view.step):
+                    raise ConvertError(
+                        "the model writes to memory that another result may share",
+                        problems=[step.problem(f"the result of {_base(view.step)} may or may not be a view of it")],
+                        hint=f"write to a copy: put .clone() behind {_base(view.step)}, or use an operation that is "
+                        "not in place",
+                    )
+                view = self._views.get(view.source)
 
     def _undo(self, written: Value, fresh: dict[Any, Value], current: dict[Value, Value], steps: list[Step]) -> None:
         """Write through to the tensors that ``written`` is a view of, up to the one that is none."""
@@ -164,6 +183,12 @@ def _base(step: Step) -> str:
 
 def _is_same(view: _View) -> bool:
     return view.step.target.startswith(ALIASES_IN_EVAL)
+
+
+def _is_declared(step: Step) -> bool:
+    """Whether the operator's schema says that its result may be its operand's memory."""
+    schema = getattr(step.overload, "_schema", None)
+    return _base(step) in _RETAKEN or (schema is not None and any(r.alias_info is not None for r in schema.returns))
 
 
 def _undone(view: _View, value: Value, whole: Value, part: Value) -> Step:
@@ -239,6 +264,7 @@ _UNDO: Final[dict[str, Callable[[_View, Value, Value], _Call]]] = {
     "diagonal": _into_diagonal,
     # Row-major order is kept.
     **dict.fromkeys(("view", "reshape", "flatten", "unflatten", "unsqueeze", "squeeze", "view_as"), _reshaped),
+    **dict.fromkeys(("atleast_1d", "atleast_2d", "atleast_3d"), _reshaped),
     "transpose": _transposed,
     "t": _matrix_transposed,
     "permute": _permuted,

@@ -194,6 +194,33 @@ def test_other_views_are_left_to_torch() -> None:
     same_as_eager(Call(windows), torch.randn(2, 3))
 
 
+def permuted_by_einsum(x: Tensor) -> tuple[Tensor, Tensor]:
+    y = x * 1
+    z = torch.einsum("ij->ji", y)
+    z += 1
+    return y, z
+
+
+def shuffled_into_one_group(x: Tensor) -> tuple[Tensor, Tensor]:
+    y = x.reshape(1, 2, 1, 3) * 1
+    z = F.channel_shuffle(y, 1)
+    z += 1
+    return y, z
+
+
+def base_of_an_einsum(x: Tensor) -> tuple[Tensor, Tensor]:
+    y = x * 1
+    z = torch.einsum("ij->ji", y)
+    y += 1
+    return y, z
+
+
+@pytest.mark.parametrize("function", [permuted_by_einsum, shuffled_into_one_group, base_of_an_einsum])
+def test_a_write_beside_a_view_by_accident_is_refused(function: Callable[..., Any]) -> None:
+    with pytest.raises(ConvertError, match="may or may not be a view"):
+        convert(Call(function), torch.randn(2, 3))
+
+
 class Net(nn.Module):
     """A view write beside layers whose names and granularity must not suffer from it."""
 

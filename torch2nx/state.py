@@ -1,0 +1,124 @@
+"""State that a module keeps in Python between calls, which a trace cannot see: it is refused.
+
+An attribute that the forward assigns may be a memo of no consequence (a size, a table made at the first call) or a
+memory of earlier calls. Both look alike, so a model that assigns any is run twice by eager: a memo changes nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from devices.errors import Problem
+from torch2nx.errors import ConvertError
+from torch2nx.samples import Call
+
+if TYPE_CHECKING:
+    from torch import nn
+
+#: what ``nn.Module`` itself keeps in ``__dict__``, and hooks change
+_OF_TORCH: Final = frozenset(
+    {
+        "_parameters", "_modules", "_backward_hooks", "_backward_pre_hooks", "_forward_hooks", "_state_dict_hooks",
+        "_forward_hooks_always_called", "_forward_hooks_with_kwargs", "_forward_pre_hooks",
+        "_forward_pre_hooks_with_kwargs", "_is_full_backward_hook", "_load_state_dict_post_hooks",
+        "_load_state_dict_pre_hooks", "_non_persistent_buffers_set", "_state_dict_pre_hooks", "training",
+        "_initialize_hook", "_load_hook",
+    }
+)  # fmt: skip
+
+_Kept = dict[str, Any]
+
+
+@contextmanager
+def watched(model: nn.Module) -> Iterator[list[str]]:
+    """While the model is traced: the list of attributes that its forward has assigned, complete at the end.
+
+    Buffers that were assigned have their old tensors again afterwards; torch does so for everything else.
+    """
+    before: _Kept = {}
+    buffers = [(module, dict(module._buffers)) for module in model.modules()]
+    assigned: list[str] = []
+
+    # Torch puts its own tensors in the place of parameters and buffers before it calls the forward.
+    def note(*_: Any) -> None:
+        before.update(_kept(model))
+
+    def compare(*_: Any) -> None:
+        after = _kept(model)
+        assigned[:] = [path for path in after if path not in before or not _same(before[path], after[path])]
+
+    hooks = model.register_forward_pre_hook(note), model.register_forward_hook(compare)
+    try:
+        yield assigned
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for module, held in buffers:
+            module._buffers.update(held)
+
+
+def refuse_memory(model: nn.Module, call: Call, assigned: list[str]) -> None:
+    """Raises ConvertError naming ``assigned``, if a second call of the model gives something else than the first."""
+    if assigned and not _repeats_itself(model, call):
+        name = type(model).__name__
+        raise ConvertError(
+            f"{name} remembers earlier calls, and a compiled model keeps no state",
+            problems=[Problem(f"{name}.{path}", "it is assigned in the forward") for path in assigned],
+            hint="make the state an argument of forward, and return the new one",
+        )
+
+
+def _kept(model: nn.Module) -> _Kept:
+    """path -> what every module keeps under that attribute; containers by their members."""
+    found: _Kept = {}
+    for prefix, module in model.named_modules():
+        attributes = {k: v for k, v in vars(module).items() if k not in _OF_TORCH and k != "_buffers"}
+        for key, value in (*attributes.items(), *module._buffers.items()):
+            found[f"{prefix}.{key}" if prefix else key] = _members(value)
+    return found
+
+
+def _members(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _members(member) for key, member in value.items()}
+    return [_members(member) for member in value] if isinstance(value, list | tuple) else value
+
+
+def _same(old: Any, new: Any) -> bool:
+    """Whether nothing was assigned: the same tensor or object, equal numbers and texts."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old.keys() == new.keys() and all(_same(old[k], new[k]) for k in old)
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(_same, old, new))
+    if isinstance(old, bool | int | float | complex | str) and type(old) is type(new):
+        return bool(old == new)
+    return old is new
+
+
+def _repeats_itself(model: nn.Module, call: Call) -> bool:
+    """Whether two calls of a copy with the same arguments give the same."""
+    import torch
+    from torch.utils import _pytree
+
+    with torch.no_grad():
+        try:
+            twin = copy.deepcopy(model)
+            first, second = (
+                [leaf.clone() if isinstance(leaf, torch.Tensor) else leaf for leaf in _pytree.tree_leaves(result)]
+                for result in (twin(*call.args, **call.kwargs) for _ in range(2))
+            )
+        # The user's code may raise anything; what cannot be tried is not taken for harmless.
+        except Exception:  # noqa: BLE001
+            return False
+    return len(first) == len(second) and all(map(_equal, first, second))
+
+
+def _equal(first: Any, second: Any) -> bool:
+    import torch
+
+    if not isinstance(first, torch.Tensor) or not isinstance(second, torch.Tensor):
+        return type(first) is type(second) and bool(first == second)
+    return first.shape == second.shape and torch.allclose(first, second, equal_nan=True)
