@@ -27,6 +27,9 @@ def main() -> None:
     options = parser.parse_args()
     dtypes = options.dtype or [DTYPES[0]]
     chosen = [n for n in names() if not options.patterns or any(fnmatch.fnmatch(n, p) for p in options.patterns)]
+    if not chosen:
+        print(f"no entry of {len(names())} fits {' '.join(options.patterns)}", file=sys.stderr)
+        sys.exit(2)
     began = time.monotonic()
     verdicts = sweep(
         [(n, d) for d in dtypes for n in chosen], limit=options.limit, workers=options.workers, report=_print

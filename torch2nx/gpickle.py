@@ -74,7 +74,7 @@ def read(path: str | os.PathLike[str]) -> nx.DiGraph:
         data = source.read_bytes()
     except OSError as error:
         raise GraphError(
-            f"cannot read {source.name}: {error.strerror or error}",
+            f"cannot read {source}: {error.strerror or error}",
             hint="pass the path that export_to_gpickle wrote",
         ) from error
     if data.lstrip()[:1] in (b"{", b"["):
