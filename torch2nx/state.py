@@ -1,7 +1,8 @@
 """State that a module keeps in Python between calls, which a trace cannot see: it is refused.
 
-An attribute that the forward assigns may be a memo of no consequence (a size, a table made at the first call) or a
-memory of earlier calls. Both look alike, so a model that assigns any is run twice by eager: a memo changes nothing.
+A tensor that the forward puts in the place of another is a memory of earlier calls. Any other attribute that it
+assigns may also be a memo of no consequence (a size, a table made at the first call). Both look alike, so the model
+is then run twice by eager: a memo changes nothing.
 """
 
 from __future__ import annotations
@@ -33,14 +34,16 @@ _Kept = dict[str, Any]
 
 
 @contextmanager
-def watched(model: nn.Module) -> Iterator[list[str]]:
-    """While the model is traced: the list of attributes that its forward has assigned, complete at the end.
+def watched(model: nn.Module) -> Iterator[dict[str, bool]]:
+    """While the model is traced: the attributes that its forward has assigned, complete at the end.
+
+    An attribute is True if it held a tensor before.
 
     Buffers that were assigned have their old tensors again afterwards; torch does so for everything else.
     """
     before: _Kept = {}
     buffers = [(module, dict(module._buffers)) for module in model.modules()]
-    assigned: list[str] = []
+    assigned: dict[str, bool] = {}
 
     # Torch puts its own tensors in the place of parameters and buffers before it calls the forward.
     def note(*_: Any) -> None:
@@ -48,7 +51,9 @@ def watched(model: nn.Module) -> Iterator[list[str]]:
 
     def compare(*_: Any) -> None:
         after = _kept(model)
-        assigned[:] = [path for path in after if path not in before or not _same(before[path], after[path])]
+        for path, value in after.items():
+            if path not in before or not _same(before[path], value):
+                assigned[path] = _holds_tensor(before.get(path))
 
     hooks = model.register_forward_pre_hook(note), model.register_forward_hook(compare)
     try:
@@ -60,9 +65,9 @@ def watched(model: nn.Module) -> Iterator[list[str]]:
             module._buffers.update(held)
 
 
-def refuse_memory(model: nn.Module, call: Call, assigned: list[str]) -> None:
-    """Raises ConvertError naming ``assigned``, if a second call of the model gives something else than the first."""
-    if assigned and not _repeats_itself(model, call):
+def refuse_memory(model: nn.Module, call: Call, assigned: dict[str, bool]) -> None:
+    """Raises ConvertError naming what was assigned, unless all of it is memos."""
+    if any(assigned.values()) or (assigned and not _repeats_itself(model, call)):
         name = type(model).__name__
         raise ConvertError(
             f"{name} remembers earlier calls, and a compiled model keeps no state",
@@ -85,6 +90,13 @@ def _members(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _members(member) for key, member in value.items()}
     return [_members(member) for member in value] if isinstance(value, list | tuple) else value
+
+
+def _holds_tensor(value: Any) -> bool:
+    import torch
+    from torch.utils import _pytree
+
+    return any(isinstance(leaf, torch.Tensor) for leaf in _pytree.tree_leaves(value))
 
 
 def _same(old: Any, new: Any) -> bool:
