@@ -105,11 +105,18 @@ def _compiled(sample: Sample) -> list[torch.Tensor]:
         )
         model = rt.Context(threads=1).load_model(made.path)
         request = model.create_request()
-        request.set_inputs([to_numpy(a) for a in sample.args])
-        request.infer()
-        request.wait()
+        # Other values first: what memory holds by chance may be the right answer to the same question.
+        for args in (map(_other, sample.args), sample.args):
+            request.set_inputs([to_numpy(a) for a in args])
+            request.infer()
+            request.wait()
         dtypes = [output.dtype for output in model.meta.outputs]
         return [to_torch(a, d) for a, d in zip(request.get_outputs(), dtypes, strict=True)]
+
+
+def _other(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor of the same type without any of the other's values."""
+    return ~tensor if tensor.dtype == torch.bool else torch.where(tensor == 1, 2, 1).to(tensor.dtype)
 
 
 def _compared(sample: Sample, expected: list[torch.Tensor], actual: list[torch.Tensor]) -> Outcome:
