@@ -8,6 +8,7 @@ is then run twice by eager: a memo changes nothing.
 from __future__ import annotations
 
 import copy
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +34,13 @@ _OF_TORCH: Final = frozenset(
 _Kept = dict[str, Any]
 
 
+class _Parameter(str):
+    """A parameter by its name, whichever tensor stands for it while the model is traced."""
+
+
+_Names = dict[Any, _Parameter]
+
+
 @contextmanager
 def watched(model: nn.Module) -> Iterator[dict[str, bool]]:
     """While the model is traced: the attributes that its forward has assigned, complete at the end.
@@ -43,14 +51,17 @@ def watched(model: nn.Module) -> Iterator[dict[str, bool]]:
     """
     before: _Kept = {}
     buffers = [(module, dict(module._buffers)) for module in model.modules()]
+    parameters = _names_of_parameters(model)
     assigned: dict[str, bool] = {}
 
-    # Torch puts its own tensors in the place of parameters and buffers before it calls the forward.
+    # Torch puts its own tensors in the place of parameters and buffers before it calls the forward, and a module
+    # that keeps its parameters in a second place (a recurrent layer) then assigns that one again.
     def note(*_: Any) -> None:
-        before.update(_kept(model))
+        parameters.update(_names_of_parameters(model))
+        before.update(_kept(model, parameters))
 
     def compare(*_: Any) -> None:
-        after = _kept(model)
+        after = _kept(model, parameters)
         for path, value in after.items():
             if path not in before or not _same(before[path], value):
                 assigned[path] = _holds_tensor(before.get(path))
@@ -76,27 +87,37 @@ def refuse_memory(model: nn.Module, call: Call, assigned: dict[str, bool]) -> No
         )
 
 
-def _kept(model: nn.Module) -> _Kept:
-    """path -> what every module keeps under that attribute; containers by their members."""
+def _names_of_parameters(model: nn.Module) -> _Names:
+    return {parameter: _Parameter(name) for name, parameter in model.named_parameters()}
+
+
+def _kept(model: nn.Module, parameters: _Names) -> _Kept:
+    """path -> what every module keeps under that attribute; containers by their members, parameters by their names."""
     found: _Kept = {}
     for prefix, module in model.named_modules():
         attributes = {k: v for k, v in vars(module).items() if k not in _OF_TORCH and k != "_buffers"}
         for key, value in (*attributes.items(), *module._buffers.items()):
-            found[f"{prefix}.{key}" if prefix else key] = _members(value)
+            found[f"{prefix}.{key}" if prefix else key] = _members(value, parameters)
     return found
 
 
-def _members(value: Any) -> Any:
+def _members(value: Any, parameters: _Names) -> Any:
+    import torch
+
     if isinstance(value, dict):
-        return {key: _members(member) for key, member in value.items()}
-    return [_members(member) for member in value] if isinstance(value, list | tuple) else value
+        return {key: _members(member, parameters) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_members(member, parameters) for member in value]
+    held = value() if isinstance(value, weakref.ref) else value
+    # Tensors are hashed by identity.
+    return parameters.get(held, value) if isinstance(held, torch.Tensor) else value
 
 
 def _holds_tensor(value: Any) -> bool:
     import torch
     from torch.utils import _pytree
 
-    return any(isinstance(leaf, torch.Tensor) for leaf in _pytree.tree_leaves(value))
+    return any(isinstance(leaf, torch.Tensor | _Parameter) for leaf in _pytree.tree_leaves(value))
 
 
 def _same(old: Any, new: Any) -> bool:

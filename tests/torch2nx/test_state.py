@@ -69,7 +69,36 @@ class Memo(nn.Module):
         return x + self.table
 
 
-@pytest.mark.parametrize(("module", "path"), [(Window, "cache"), (Hidden, "h"), (Listed, "past"), (Counted, "calls")])
+class Alternating(nn.Module):
+    """A memory of which parameter was used last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Parameter(torch.rand(3)), nn.Parameter(torch.rand(3))
+        self.turns: list[Tensor] = [self.first, self.second]
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.turns = [self.turns[1], self.turns[0]]
+        return x + self.turns[0]
+
+
+class KeptTwice(nn.Module):
+    """Its parameter under a second name, as a recurrent layer keeps its weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(3))
+        self.flat: list[Tensor] = [self.weight]
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.flat[0] is not self.weight:
+            self.flat = [self.weight]
+        return x + self.flat[0]
+
+
+@pytest.mark.parametrize(
+    ("module", "path"), [(Window, "cache"), (Hidden, "h"), (Listed, "past"), (Counted, "calls"), (Alternating, "turns")]
+)
 @pytest.mark.parametrize("nested", [False, True])
 def test_a_memory_is_refused(module: Any, path: str, nested: bool) -> None:
     model = nn.Sequential(module(), nn.ReLU()) if nested else module()
@@ -88,3 +117,7 @@ def test_a_module_keeps_its_buffers() -> None:
 
 def test_a_memo_is_accepted() -> None:
     same_as_eager(nn.Sequential(Memo(), nn.ReLU()), torch.randn(2, 3))
+
+
+def test_a_parameter_kept_twice_is_no_memory() -> None:
+    same_as_eager(nn.Sequential(KeptTwice(), nn.ReLU()), torch.randn(2, 3))
