@@ -29,7 +29,10 @@ _SEED = 20_210
 
 
 class Call(torch.nn.Module):
-    """``function(*args, **kwargs)`` as a module that takes the tensors among the arguments, wherever they stand."""
+    """``function(*args, **kwargs)`` as a module that takes the tensors among the arguments, wherever they stand.
+
+    Arguments that the function writes to are copied first, and returned beside its result.
+    """
 
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         super().__init__()
@@ -38,14 +41,42 @@ class Call(torch.nn.Module):
         self._leaves = [None if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
         self._slots = [i for i, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)]
         self.tensors = [leaves[i].detach() for i in self._slots]
+        self._written: list[int] = []
+
+    def return_written(self) -> None:
+        """Find out, by a call, which tensors the function writes to."""
+        tensors = [t.clone() for t in self.tensors]
+        versions = [t._version for t in tensors]
+        try:
+            # The samples that follow stay what they are.
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                self(*tensors)
+        # PyTorch refuses some of its own samples; who compares them is told so again.
+        except Exception:  # noqa: BLE001
+            return
+        # Some operators do not own up to what they write.
+        self._written = [
+            i for i, (now, was) in enumerate(zip(tensors, self.tensors, strict=True))
+            if now._version != versions[i] or not _identical(now, was)
+        ]  # fmt: skip
 
     def forward(self, *tensors: torch.Tensor) -> Any:
-        """What the function returns on these tensors."""
+        """What the function returns on these tensors, and those that it wrote to."""
+        tensors = tuple(t.clone() if i in self._written else t for i, t in enumerate(tensors))
+        result = self._call(tensors)
+        return (result, *(tensors[i] for i in self._written)) if self._written else result
+
+    def _call(self, tensors: tuple[torch.Tensor, ...]) -> Any:
         leaves = list(self._leaves)
         for slot, tensor in zip(self._slots, tensors, strict=True):
             leaves[slot] = tensor
         args, kwargs = _pytree.tree_unflatten(leaves, self._spec)
         return self._function(*args, **kwargs)
+
+
+def _identical(first: torch.Tensor, second: torch.Tensor) -> bool:
+    same_type = first.shape == second.shape and first.dtype == second.dtype
+    return same_type and torch.allclose(first, second, rtol=0, atol=0, equal_nan=True)
 
 
 @dataclass(frozen=True)
@@ -113,6 +144,7 @@ def _op_samples(name: str, dtype: str) -> Iterator[Sample]:
     tolerances = _tolerances(info.decorators, kind)
     for index, sample in enumerate(info.sample_inputs("cpu", kind, requires_grad=False)):
         call = Call(info.op, (sample.input, *sample.args), dict(sample.kwargs))
+        call.return_written()
         yield Sample(index, call.eval(), tuple(call.tensors), tolerances)
 
 

@@ -130,11 +130,12 @@ def _exported(model: torch.nn.Module, call: Call, gpu: bool) -> ExportedProgram:
 
 def _functional_trace(program: ExportedProgram) -> Trace:
     """The trace without in-place ops: by our own pass, or by torch's where views are written through."""
-    from torch2nx import exporting, trace
+    from torch2nx import exporting, running_statistics, trace
     from torch2nx.functionalize import functionalize
     from torch2nx.memory import ViewWrite
 
     found = trace.read(program)
+    running_statistics.write_out(found)
     try:
         functionalize(found)
     except ViewWrite:

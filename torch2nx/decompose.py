@@ -1,7 +1,8 @@
 """Calls that no operator stands for become calls that one does, where torch itself says how.
 
 Only what has no row in ``torch2nx.aten`` is touched, so a composite with a row stays whole. The definitions are
-torch's own: the C++ one of a composite operator, else the Python one of ``torch._decomp``. A call is replaced only
+torch's own: the C++ one of a composite operator, else the Python one of ``torch._decomp``; where that is missing or
+wrong, ours (``torch2nx.definitions``). A call is replaced only
 if every call it ends in has a row; otherwise it stays, and is refused under its own name.
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, Any, Final
 
 from torch2nx import simplify
+from torch2nx.definitions import own_definition
 from torch2nx.functionalize import functionalize
 from torch2nx.memory import ViewWrite
 from torch2nx.trace import Step, Trace, Value, read_definition, replaced
@@ -49,7 +51,7 @@ def decompose(trace: Trace, accepted: Container[str]) -> bool:
 def _expanded(step: Step, accepted: Container[str], depth: int) -> Expansion | None:
     """The accepted calls that a call is made of, and its results; None where torch gives none."""
     definition = _definition(step) if depth < _DEEPEST else None
-    inner = None if definition is None else _traced(step, definition)
+    inner = None if definition is None else traced(step, definition)
     if inner is None or len(inner.results) != len(step.outputs):
         return None
     # What is folded or dropped need not be accepted.
@@ -88,11 +90,12 @@ def _definition(step: Step) -> Callable[..., Any] | None:
     from torch._decomp import global_decomposition_table
 
     overload = step.overload
+    own = own_definition(step)
+    if own is not None or _differs(step):
+        return own
     if not isinstance(overload, torch._ops.OpOverload) or torch.Tag.nondeterministic_seeded in overload.tags:
         return None
     if any(a.alias_info is not None and a.alias_info.is_write for a in overload._schema.arguments):
-        return None
-    if _differs(step):
         return None
     values = (*step.operands, *step.outputs)
     if not all(v.is_tensor and all(isinstance(d, int) for d in v.shape) for v in values):
@@ -103,8 +106,11 @@ def _definition(step: Step) -> Callable[..., Any] | None:
     return global_decomposition_table["post_autograd"].get(overload)
 
 
-def _traced(step: Step, definition: Callable[..., Any]) -> Trace | None:
-    """The definition's calls on fake tensors; None where it looks at values or cannot be traced."""
+def traced(step: Step, definition: Callable[..., Any]) -> Trace | None:
+    """The calls of a definition of ``step``; None where it looks at values or cannot be traced.
+
+    ``definition`` takes the step's arguments as its overload does, and gives tensors.
+    """
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.utils import _pytree
 

@@ -15,8 +15,9 @@ from devices.errors import Problem
 from torch2nx import data_sizes, origins, state
 from torch2nx.bounds import known_nms
 from torch2nx.errors import ConvertError
-from torch2nx.memory import ALIASES_IN_EVAL
+from torch2nx.memory import is_eval_alias
 from torch2nx.samples import Call
+from torch2nx.trace import bound_arguments
 
 if TYPE_CHECKING:
     import torch
@@ -100,7 +101,9 @@ def _drop_eval_aliases(program: ExportedProgram) -> None:
         if not isinstance(module, torch.fx.GraphModule):
             continue
         for node in list(module.graph.nodes):
-            if node.op != "call_function" or not str(node.target).startswith(ALIASES_IN_EVAL):
+            if node.op != "call_function" or not hasattr(node.target, "_schema"):
+                continue
+            if not is_eval_alias(str(node.target), bound_arguments(node.target, node.args, node.kwargs)):
                 continue
             operand = node.args[0]
             node.replace_all_uses_with(operand)

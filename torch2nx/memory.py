@@ -14,10 +14,15 @@ from typing import Any, Final
 from torch2nx.errors import ConvertError
 from torch2nx.trace import RESULT, Step, Trace, Value, extent, values_in
 
-#: what aten returns its argument itself for in eval mode, although traced tensors do not show it
-ALIASES_IN_EVAL: Final = (
+#: what returns its argument itself in eval mode
+_DROPOUTS: Final = (
     "aten.dropout.", "aten.feature_dropout.", "aten.alpha_dropout.", "aten.feature_alpha_dropout.",
 )  # fmt: skip
+
+
+def is_eval_alias(target: str, arguments: dict[str, Any]) -> bool:
+    """Whether a call returns its argument itself, although traced tensors do not show it."""
+    return target.startswith(_DROPOUTS) and not (arguments["train"] and arguments["p"])
 
 
 class ViewWrite(Exception):
@@ -73,7 +78,7 @@ class Memory:
         return self._places[value]
 
     def _enter(self, step: Step, operands: list[Value], position: int, value: Value) -> None:
-        if step.target.startswith(ALIASES_IN_EVAL) and position == 0:
+        if is_eval_alias(step.target, step.arguments) and position == 0:
             same = self.key(operands[0])
             if self.key(value) != same:
                 self._merged[self.key(value)] = same
@@ -182,7 +187,7 @@ def _base(step: Step) -> str:
 
 
 def _is_same(view: _View) -> bool:
-    return view.step.target.startswith(ALIASES_IN_EVAL)
+    return is_eval_alias(view.step.target, view.step.arguments)
 
 
 def _is_declared(step: Step) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from torch2nx.memory import ALIASES_IN_EVAL
+from torch2nx.memory import is_eval_alias
 from torch2nx.trace import CONSTANT, Step, Trace, Value, values_in
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ def unchanged_operand(step: Step) -> Value | None:
         return None
     if base in _SAME or base in _CAST or (base in _SAME_IF_SHAPE and operand.shape == result.shape):
         return operand
-    if step.target.startswith(ALIASES_IN_EVAL):
-        return None if step.arguments.get("train") and step.arguments.get("p") else operand
+    if is_eval_alias(step.target, step.arguments):
+        return operand
     rule = _RULES.get(base)
     return operand if rule is not None and rule(step, operand) else None
 

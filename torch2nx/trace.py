@@ -7,7 +7,7 @@ parameter (or buffer), a constant, or a step's result; it is known by identity.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -287,16 +287,20 @@ def _step(node: Node, table: dict[Node, Any], outputs: list[Value], origin: orig
     overload: Any = node.target
     arguments = _looked_up(list(node.args), table)
     keywords = {k: _looked_up(v, table) for k, v in node.kwargs.items()}
-    schema = getattr(overload, "_schema", None)
-    if schema is None:
+    if not hasattr(overload, "_schema"):
         target = getattr(overload, "__name__", str(overload))
         return Step(target, None, {str(i): a for i, a in enumerate(arguments)} | keywords, outputs, origin)
+    return Step(str(overload), overload, bound_arguments(overload, arguments, keywords), outputs, origin)
+
+
+def bound_arguments(overload: Any, arguments: Sequence[Any], keywords: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call by their names in the overload's schema, with its defaults."""
     bound: dict[str, Any] = {}
-    for i, argument in enumerate(schema.arguments):
+    for i, argument in enumerate(overload._schema.arguments):
         if i < len(arguments) and not argument.kwarg_only:
             bound[argument.name] = arguments[i]
         elif argument.name in keywords:
             bound[argument.name] = keywords[argument.name]
         else:
             bound[argument.name] = argument.default_value
-    return Step(str(overload), overload, bound, outputs, origin)
+    return bound

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from devices.errors import Problem
+from torch2nx.definitions import drops_all
 from torch2nx.errors import ConvertError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def refuse_random(trace: Trace) -> None:
     problems = [
         step.problem(f"drops values at random (p={step.arguments.get('p')})")
         for step in trace.steps
-        if "dropout" in step.target and step.arguments.get("train") and step.arguments.get("p")
+        if "dropout" in step.target and step.arguments.get("train") and step.arguments.get("p") and not drops_all(step)
     ]
     if problems:
         raise ConvertError(
