@@ -30,19 +30,22 @@ def main() -> None:
     if not chosen:
         print(f"no entry of {len(names())} fits {' '.join(options.patterns)}", file=sys.stderr)
         sys.exit(2)
-    began = time.monotonic()
-    verdicts = sweep(
-        [(n, d) for d in dtypes for n in chosen], limit=options.limit, workers=options.workers, report=_print
-    )
-    seconds = time.monotonic() - began
-    for dtype, table in claims.counts(verdicts).items():
-        print(f"{dtype}: {dict(table)}, {seconds:.0f} s, peak {_peak_mib():.0f} MiB in one process")
+    verdicts: list[Verdict] = []
+    sweeps = claims.read_sweeps()
+    for dtype in dtypes:
+        began = time.monotonic()
+        of_dtype = sweep([(n, dtype) for n in chosen], limit=options.limit, workers=options.workers, report=_print)
+        fact = _fact(len(of_dtype), options.limit, time.monotonic() - began, options.workers)
+        print(f"{dtype}: {dict(claims.counts(of_dtype).get(dtype, {}))}, {fact}")
+        verdicts += of_dtype
+        if not options.patterns:
+            sweeps[dtype] = fact
     known = claims.read()
     if options.update:
         merged = known | {(v.name, v.dtype): v for v in verdicts}
         ordered = {(n, d): merged[n, d] for d in DTYPES for n in names() if (n, d) in merged}
-        claims.write(ordered.values())
-        page.write(ordered, _facts(seconds, len(verdicts), options.workers))
+        claims.write(ordered.values(), sweeps)
+        page.write(ordered, sweeps)
     faults = claims.broken(known if options.check else {}, verdicts)
     if options.check:
         for line in claims.unclaimed(known, verdicts):
@@ -62,14 +65,15 @@ def _peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 
 
-def _facts(seconds: float, entries: int, workers: int) -> list[str]:
+def _fact(entries: int, limit: int, seconds: float, workers: int) -> str:
     import torch
     import tvm
 
-    return [
-        f"The last sweep: {entries} lines in {seconds / 60:.0f} minutes with {workers} workers, at most "
-        f"{_peak_mib():.0f} MiB in one process; torch {torch.__version__}, TVM {tvm.__version__}, {platform.machine()}."
-    ]
+    return (
+        f"{entries} entries, at most {limit} samples of each, in {seconds / 60:.0f} minutes with {workers} workers, "
+        f"{_peak_mib():.0f} MiB at most in one process; torch {torch.__version__}, TVM {tvm.__version__}, "
+        f"{platform.machine()}"
+    )
 
 
 if __name__ == "__main__":

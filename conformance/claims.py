@@ -16,6 +16,7 @@ from conformance.entry import PARTLY, PROVEN, UNTESTED, Verdict
 PATH = Path(__file__).with_name("claims.txt")
 
 _HEAD = "# status\tname\tdtype\tequal/tried\treason   (generated: python -m conformance --update)"
+_SWEEP = "# sweep of "
 
 Claims = dict[tuple[str, str], Verdict]
 
@@ -34,9 +35,16 @@ def read(path: Path = PATH) -> Claims:
     return claims
 
 
-def write(claims: Iterable[Verdict], path: Path = PATH) -> None:
-    """Write the table, sorted by dtype in its order of mention and then by name."""
-    lines = [_HEAD]
+def read_sweeps(path: Path = PATH) -> dict[str, str]:
+    """What is recorded of the last whole sweep of each dtype: its size, time and memory."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    marked = (line.removeprefix(_SWEEP).partition("\t") for line in lines if line.startswith(_SWEEP))
+    return {dtype: text for dtype, _, text in marked}
+
+
+def write(claims: Iterable[Verdict], sweeps: dict[str, str], path: Path = PATH) -> None:
+    """Write the table, sorted by dtype in its order of mention and then by name, below the record of its sweeps."""
+    lines = [_HEAD, *(f"{_SWEEP}{dtype}\t{text}" for dtype, text in sweeps.items())]
     for claim in claims:
         share = f"{claim.equal}/{claim.tried}"
         lines.append("\t".join((claim.status, claim.name, claim.dtype, share, claim.reason)))

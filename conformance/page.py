@@ -21,22 +21,25 @@ conditioned, it must lie as near the float64 result as eager's own does (within 
 - Samples that draw random numbers (dropout in training) are refused, and counted only where an entry has no others.
 - A sample that compiles and is wrong, or ends in anything but a typed error, has no place in this table: the sweep
   fails.
-- Entries with more than {limit} samples are taken at an even stride.
+- Entries with more samples than a sweep's limit (below) are taken at an even stride.
 
 `python -m conformance --check` repeats the sweep and fails for each claim that no longer holds; passes that nobody
 claimed are listed. `--update` writes the table (`conformance/claims.txt`) and this page. `make test` takes one fixed
 sample of each proven float32 entry. Names are OpInfo's; modules begin with `nn.` and a capital.
+
+The last sweep of each dtype:
 """
 
 
-def write(claims: Claims, facts: list[str]) -> None:
-    """Write the page; ``facts`` are sentences about the sweep (its time, memory, versions)."""
-    PATH.write_text(render(claims, facts), encoding="utf-8")
+def write(claims: Claims, sweeps: dict[str, str]) -> None:
+    """Write the page; ``sweeps`` says of each dtype what its last sweep was like (time, memory, versions)."""
+    PATH.write_text(render(claims, sweeps), encoding="utf-8")
 
 
-def render(claims: Claims, facts: list[str], limit: int = 100) -> str:
+def render(claims: Claims, sweeps: dict[str, str]) -> str:
     """The page's text."""
-    lines = [_HEAD.format(limit=limit), *facts, "", *_totals(claims), ""]
+    facts = [f"- {dtype}: {sweeps[dtype]}" for dtype in DTYPES if dtype in sweeps]
+    lines = [_HEAD, *facts, "", *_totals(claims), ""]
     rows = [c for c in claims.values() if c.dtype == DTYPES[0]]
     for title, statuses in (("Proven", (PROVEN,)), ("Partly proven", (PARTLY,))):
         lines += [f"## {title} in {DTYPES[0]}", ""]

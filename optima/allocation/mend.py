@@ -40,7 +40,7 @@ class Mending:
 def _hints(found: Findings, patch: Patch, stranded: list[str]) -> Iterable[str]:
     if patch:
         verb = "edit the map" if found.wrong_entries() else "move them"
-        verb += " (null removes an entry)" if None in patch.values() else ""
+        verb += " (delete the entries that it shows as null)" if None in patch.values() else ""
         yield f"{verb}:  {printed(patch)}"
     others = _homes(found, stranded, [kind for kind in DeviceEnum if kind not in found.kinds])
     needed = tuple(dict.fromkeys(refs[0].kind for refs in others.values()))
