@@ -78,7 +78,8 @@ class VerifyReport:
         lines.append(f"{verdict} over {self.samples} samples, tolerance {self.tolerance:g} of each tensor's scale")
         if self.first_difference is not None:
             op = self.first_difference
-            lines.append(f"first op that differs: {op.name}  {op.where}")
+            found = "no output shows it, but an op inside differs" if self.ok else "first op that differs"
+            lines.append(f"{found}: {op.name}  {op.where}")
             if op.origins and op.origins[0].code:
                 lines.append(f"    {op.origins[0].code}")
         return "\n".join(lines)

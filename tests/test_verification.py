@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import nn
 
 import optima
 from devices import DeviceEnum
+from optima.graph import Op
 from optima.manager import Manager
 from optima.verification import difference
 from torch2nx.converter import Torch2GraphConverter
@@ -69,6 +71,13 @@ def test_a_difference_is_traced_to_its_op(compiled: tuple[Small, Path]) -> None:
     assert first.origins[0].file.endswith("test_verification.py")
     text = str(report)
     assert "DIFFERENT" in text and "middle = self.second(hidden)" in text and first.name in text
+
+
+def test_an_inner_difference_that_no_output_shows(compiled: tuple[Small, Path]) -> None:
+    module, path = compiled
+    found = optima.verify(module, path, SAMPLES)
+    op = Op("linear_9", "linear", ("tensor_8",), ("input",), ("tensor_10",))
+    assert "no output shows it, but an op inside differs: linear_9" in str(replace(found, first_difference=op))
 
 
 def test_nan_is_a_difference(compiled: tuple[Small, Path]) -> None:

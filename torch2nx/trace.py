@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from devices.errors import Problem
 from torch2nx import origins
+from torch2nx.errors import ConvertError
 
 if TYPE_CHECKING:
     import torch
@@ -229,6 +230,7 @@ class _Reader(_BodyReader):
         self.results = self.body(module, table)
 
     def _placeholder(self, node: Node, spec: Any, shared: dict[Any, Value]) -> Any:
+        import torch
         from torch.export.graph_signature import InputKind, TensorArgument
 
         if spec.kind == InputKind.USER_INPUT:
@@ -242,6 +244,11 @@ class _Reader(_BodyReader):
         name = str(spec.target)
         tables = (self._program.state_dict, self._program.constants)
         data: Any = next((table[name] for table in tables if name in table), None)
+        if isinstance(data, torch.Tensor) and torch._C._functorch.is_functorch_wrapped_tensor(data):
+            raise ConvertError(
+                "the model uses a transform of torch.func (grad, vjp, jvp, vmap), which torch.export does not follow",
+                hint="use torch.autograd.grad, or write the derivative or the batched form out",
+            )
         kind = CONSTANT if spec.kind == InputKind.CONSTANT_TENSOR else PARAM
         value = Value(kind, node.meta.get("val"), name, data.detach().cpu() if kind == CONSTANT else data)
         # One tensor under two names is one parameter; the first name stays.

@@ -19,7 +19,7 @@ from devices import MalformedDevice
 from optima.graph_io import load_graph
 from tests.torch2nx.compare import convert, only_op, ops, same_as_eager
 from torch2nx.converter import Torch2GraphConverter
-from torch2nx.errors import ConvertError, PlotError
+from torch2nx.errors import ConvertError, PlotError, UnsupportedOp
 
 
 class SampleModel(nn.Module):
@@ -173,12 +173,26 @@ def test_no_grad_and_disabled_autocast_regions_are_inlined() -> None:
     assert ops(same_as_eager(Call(function), torch.randn(3))) == ["cos", "sin", "exp"]
 
 
-def test_enabled_autocast_is_refused() -> None:
-    def function(x: Tensor) -> Tensor:
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            return x @ x
+def _autocast(x: Tensor) -> Tensor:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        return x @ x
 
-    with pytest.raises(Exception, match="autocast"):
+
+def _chosen(x: Tensor) -> Tensor:
+    return torch.cond(x.sum() > 0, torch.sin, torch.cos, (x,))
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (_autocast, "autocast computes in another type"),
+        (_chosen, "depends on the data"),
+        (torch.vmap(torch.sin), "write the batched form out"),
+        (torch.func.grad(lambda x: (x * x).sum()), "torch.autograd.grad"),
+    ],
+)
+def test_what_stands_around_operators_is_refused(function: Any, reason: str) -> None:
+    with pytest.raises((ConvertError, UnsupportedOp), match=reason):
         convert(Call(function), torch.randn(3, 3))
 
 

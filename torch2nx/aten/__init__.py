@@ -49,6 +49,17 @@ _FAMILIES = (
 _UNKNOWN = "a shape or a number depends on the data"
 _NO_OP = "no operator of Optima corresponds to it"
 
+_VMAP = "torch.vmap is not followed: write the batched form out"
+_CONTROL_FLOW = "what is computed depends on the data: compute both sides and choose by torch.where"
+#: what is in a trace without being an operator -> why it cannot be followed
+_REASONS = {
+    "wrap_with_autocast": "autocast computes in another type: convert the model itself to it (model.bfloat16())",
+    "_add_batch_dim": _VMAP,
+    "_remove_batch_dim": _VMAP,
+    "cond": _CONTROL_FLOW,
+    "while_loop": _CONTROL_FLOW,
+}
+
 
 @cache
 def _table() -> dict[str, Row]:
@@ -112,4 +123,4 @@ def _why_not(step: Step) -> str:
         return "it draws random numbers"
     if torch.Tag.dynamic_output_shape in tags or any(not v.is_tensor for v in step.outputs if v.meta is not None):
         return "its result's shape or value depends on the data"
-    return _NO_OP
+    return _REASONS.get(step.target, _NO_OP)
