@@ -44,7 +44,9 @@ class Call(torch.nn.Module):
         self._written: list[int] = []
 
     def return_written(self) -> None:
-        """Find out, by a call, which tensors the function writes to."""
+        """Find out, by a call, which tensors the function writes to. Sparse ones, which are refused, are not tried."""
+        if any(t.layout != torch.strided for t in self.tensors):
+            return
         tensors = [t.clone() for t in self.tensors]
         versions = [t._version for t in tensors]
         try:

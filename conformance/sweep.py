@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from conformance.check import CRASHED
 from conformance.entry import Verdict
@@ -41,6 +42,10 @@ class _Worker:
         line = process.stdout.readline() if ready else ""
         if line:
             return Verdict(**json.loads(line))
+        if ready:
+            # It has closed its end: its own exit status, not that of being killed.
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=10)
         self.close()
         died = f"the process ended with {process.returncode}" if ready else f"no answer in {timeout_s:.0f} s"
         return Verdict(*request, CRASHED, reason=died)
