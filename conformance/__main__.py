@@ -42,7 +42,7 @@ def main() -> None:
             sweeps[dtype] = fact
     known = claims.read()
     if options.update:
-        merged = known | {(v.name, v.dtype): v for v in verdicts}
+        merged = claims.merged(known, verdicts)
         ordered = {(n, d): merged[n, d] for d in DTYPES for n in names() if (n, d) in merged}
         claims.write(ordered.values(), sweeps)
         page.write(ordered, sweeps)

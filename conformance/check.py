@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from conformance.samples import Sample
 from devices import DeviceEnum, UserError
 from optima.manager import Manager
 from optima.ops.reference import to_numpy, to_torch
+from optima.verification import without_fast_path
 from torch2nx.converter import Torch2GraphConverter
 
 #: a sample was equal; refused with a typed error; wrong; crashed; PyTorch itself does not run it; or it draws random
@@ -58,7 +57,7 @@ def _eager(sample: Sample, dtype: torch.dtype | None = None) -> list[torch.Tenso
     if dtype is not None:
         module = copy.deepcopy(module).to(dtype)
         args = [a.to(dtype) if a.is_floating_point() else a for a in args]
-    with torch.no_grad(), _no_fast_path():
+    with torch.no_grad(), without_fast_path():
         result = module(*args)
     return [leaf.clone() for leaf in _pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
 
@@ -80,17 +79,6 @@ def _is_random(sample: Sample) -> bool:
     with _Draws() as draws:
         _eager(sample)
     return bool(draws.seen)
-
-
-@contextmanager
-def _no_fast_path() -> Iterator[None]:
-    """Transformers by their Python code: the fused path leaves zeros in padded places, where that code computes."""
-    enabled = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(enabled)
 
 
 def _compiled(sample: Sample) -> list[torch.Tensor]:

@@ -73,6 +73,17 @@ def unclaimed(claims: Claims, verdicts: Sequence[Verdict]) -> list[str]:
     return found
 
 
+def merged(claims: Claims, verdicts: Iterable[Verdict]) -> Claims:
+    """The claims with what was found now, except where that shows as much as the claim on fewer samples."""
+    found = dict(claims)
+    for verdict in verdicts:
+        claim = claims.get((verdict.name, verdict.dtype))
+        weaker = claim is not None and verdict.tried < claim.tried and claim.status == verdict.status
+        if claim is None or not weaker or _worse(claim, verdict):
+            found[verdict.name, verdict.dtype] = verdict
+    return found
+
+
 def _shown(verdict: Verdict) -> str:
     return f"{verdict.status} {verdict.equal}/{verdict.tried}"
 

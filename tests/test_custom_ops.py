@@ -295,5 +295,5 @@ def test_all_unsupported_operators_come_in_one_message_with_their_lines() -> Non
         "y = torch.ops.optima_tests.triple(x)",
     )
     assert rows["aten.linalg_svdvals.default"][1] == "z = torch.linalg.svdvals(x.reshape(2, 3))"
-    assert rows["aten.bernoulli.default"][0] == "it draws random numbers"
+    assert rows["aten.bernoulli.default"][0].startswith("it draws random numbers")
     assert all("test_custom_ops.py:" in p.where for p in caught.value.problems)

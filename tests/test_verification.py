@@ -145,3 +145,54 @@ SAME = [ONE, np.full_like(ONE, np.nan), np.full_like(ONE, -np.inf), np.zeros((0,
 @pytest.mark.parametrize("same", SAME)
 def test_what_does_not(same: np.ndarray) -> None:
     assert difference(same, same.copy(), str(same.dtype), 1e-4) == (0.0, "")
+
+
+class Rotary(nn.Module):
+    """A table made at the first call, as rotary embeddings keep one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table: torch.Tensor | None = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.table is None:
+            self.table = torch.arange(x.shape[1]).float().cos()
+        return x * self.table
+
+
+class Padded(nn.Module):
+    """A transformer whose fused path leaves zeros in padded places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(10, 8)
+        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 1)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.encoder(self.embed(ids), src_key_padding_mask=ids == 0)  # type: ignore[no-any-return]
+
+
+def _compiled_model(module: nn.Module, sample: torch.Tensor, folder: Path) -> Path:
+    converter = Torch2GraphConverter()
+    graph = converter.convert(model=module.eval(), fake_torch_data=[sample])
+    converter.export_to_gpickle(folder / "m.gpickle", graph)
+    converter.get_onedevice_allocator(folder / "m.json", "X64", folder / "m.gpickle")
+    kinds = [DeviceEnum.DEVICE_KIND_X64]
+    made = Manager().optimize("m", kinds, folder / "m.gpickle", folder, folder / "m.json", progress=False)
+    return made.path
+
+
+@pytest.mark.parametrize(
+    ("module", "sample"),
+    [
+        (Rotary(), torch.randn(2, 4)),
+        (Padded(), torch.tensor([[1, 2, 3, 0, 0], [4, 5, 6, 7, 8]])),
+        (nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64)).half(), torch.randn(3, 64).half()),
+    ],
+)
+def test_equal_as_often_as_asked(module: nn.Module, sample: torch.Tensor, tmp_path: Path) -> None:
+    path = _compiled_model(module, sample, tmp_path)
+    with torch.no_grad():
+        module(sample)
+    reports = [optima.verify(module, path, [(sample,)]) for _ in range(2)]
+    assert all(report.ok for report in reports), str(reports[-1])

@@ -11,6 +11,7 @@ import networkx as nx
 
 from torch2nx import allocation_template, gpickle, plot, schema
 from torch2nx.errors import ConvertError, PlotError
+from torch2nx.refusals import Refusals
 
 if TYPE_CHECKING:
     import torch
@@ -54,8 +55,9 @@ class Torch2GraphConverter:
         dtypes and non-tensor values matter, and the graph is fixed to them. ``gpu=True`` traces on the first
         CUDA device. The module is left as it was.
 
-        Raises ConvertError when the module cannot be traced, and UnsupportedOp, listing all of them, when it
-        uses operators that Optima does not have.
+        Raises ConvertError when the module cannot be traced or is not the same function at each call, and
+        UnsupportedOp, listing all of them, when it uses operators that Optima does not have; both together are
+        one ConvertError.
         """
         import torch
 
@@ -67,11 +69,17 @@ class Torch2GraphConverter:
                 f"model is a {type(model).__name__}, not a torch.nn.Module",
                 hint="pass an instance of your module",
             )
+        if isinstance(model, torch.jit.ScriptModule):
+            raise ConvertError(
+                f"{type(model).__name__} is TorchScript, which torch.export does not trace",
+                hint="pass the module that was scripted or traced",
+            )
         call = samples.bind(model, fake_torch_data, fake_torch_kwargs, torch_flip=self.torch_flip)
-        with Weights(model) as weights:
-            program = _exported(model, call, gpu)
-            trace = _functional_trace(program)
-            train_mode.refuse_random(trace)
+        with Refusals() as refusals, Weights(model) as weights:
+            program, memory = _exported(model, call, gpu)
+            refusals.add(memory)
+            trace = _functional_trace(program, refusals)
+            refusals.add(train_mode.random_dropout(trace))
             bounds.bound_sizes(trace)
             simplify.simplify(trace)
             if decompose.decompose(trace, aten.accepted()):
@@ -120,7 +128,7 @@ class Torch2GraphConverter:
         return plot.plot_network(self._graph, Path(directory), filename, Path(map_json), figsizenum)
 
 
-def _exported(model: torch.nn.Module, call: Call, gpu: bool) -> ExportedProgram:
+def _exported(model: torch.nn.Module, call: Call, gpu: bool) -> tuple[ExportedProgram, ConvertError | None]:
     from torch2nx import exporting, samples, train_mode
 
     with train_mode.eval_mode(model):
@@ -128,17 +136,20 @@ def _exported(model: torch.nn.Module, call: Call, gpu: bool) -> ExportedProgram:
         return exporting.export(traced, call)
 
 
-def _functional_trace(program: ExportedProgram) -> Trace:
+def _functional_trace(program: ExportedProgram, refusals: Refusals) -> Trace:
     """The trace without in-place ops: by our own pass, or by torch's where views are written through."""
     from torch2nx import exporting, running_statistics, trace
-    from torch2nx.functionalize import functionalize
+    from torch2nx.functionalize import functionalize, state_writes
     from torch2nx.memory import ViewWrite
 
     found = trace.read(program)
     running_statistics.write_out(found)
+    refusal = state_writes(found)
     try:
         functionalize(found)
     except ViewWrite:
         found = trace.read(exporting.functional(program))
+        refusal = refusal or state_writes(found)
         functionalize(found)
+    refusals.add(refusal)
     return found

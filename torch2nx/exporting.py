@@ -26,27 +26,46 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
-def export(model: torch.nn.Module, call: Call) -> ExportedProgram:
-    """Trace ``model`` with torch.export.
+def export(model: torch.nn.Module, call: Call) -> tuple[ExportedProgram, ConvertError | None]:
+    """Trace ``model`` with torch.export; beside the program the refusal of a model that remembers earlier calls.
 
-    Raises ConvertError with torch's reason and the user's line, and for a model that remembers earlier calls.
+    Raises ConvertError with torch's reason and the user's line.
     """
     import torch
 
     # On failure torch prints the graph so far to stderr.
     printed = io.StringIO()
     frames = origins.exact_frames()
-    with warnings.catch_warnings(), frames, known_nms(), _masks_as_given(), torch.no_grad(), redirect_stderr(printed):
+    with (
+        warnings.catch_warnings(), _quiet(), frames, known_nms(), _masks_as_given(), torch.no_grad(),
+        redirect_stderr(printed),
+    ):  # fmt: skip
         warnings.simplefilter("ignore")
         try:
-            with state.watched(model) as assigned:
+            with state.watched(model) as changes:
                 program = torch.export.export(model, call.args, call.kwargs, strict=False)
         # Whatever the user's forward or torch's tracer raises is the answer here.
         except Exception as error:  # noqa: BLE001
             _LOG.debug("torch.export failed: %s", printed.getvalue(), exc_info=error)
             raise _refusal(model, error) from None
-    state.refuse_memory(model, call, assigned)
-    return program
+    return program, state.memory_of(model, call, changes)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch logs of a failure, whose reason is in the error: it names torch's own lines."""
+    loggers = [logging.getLogger(f"torch.{n}") for n in ("_subclasses.fake_tensor", "fx.experimental.symbolic_shapes")]
+    for logger in loggers:
+        logger.addFilter(_nothing)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(_nothing)
+
+
+def _nothing(record: logging.LogRecord) -> bool:
+    return False
 
 
 @contextmanager
@@ -131,7 +150,8 @@ def _refusal(model: Any, error: Exception) -> ConvertError:
         hint="a traced model does the same for all inputs: instead of `if`, loops and shapes that depend on "
         "values use torch.where, masks and fixed sizes"
         if _depends_on_data(error)
-        else "make model(*fake_torch_data) run in PyTorch first, then convert it",
+        else "if model(*fake_torch_data) fails in PyTorch too, mend that first; if it runs there, torch.export cannot "
+        "follow this line: write it with tensors' own operations",
     )
 
 

@@ -2,7 +2,7 @@
 
 A write gives every other name of the same memory that is read later its new value (``torch2nx.memory``); the few
 views that this does not follow are left to torch's own functionalisation (``ViewWrite``). A write to an input, a
-parameter or a buffer is refused, whichever way it is made.
+parameter or a buffer is to be refused, whichever way it is made (``state_writes``).
 """
 
 from __future__ import annotations
@@ -20,24 +20,30 @@ _HARMLESS = ("aten.detach_.default", "aten.requires_grad_.default", "aten.dropou
              "aten.feature_alpha_dropout_.default")  # fmt: skip
 
 
-def functionalize(trace: Trace) -> None:
-    """Rewrite ``trace`` without in-place ops.
-
-    Raises ConvertError when the model writes to an input, a parameter or a buffer, and ViewWrite when a write
-    is seen through a view that ``torch2nx.memory`` does not follow.
-    """
+def state_writes(trace: Trace) -> ConvertError | None:
+    """The refusal of a model that writes to an input, a parameter or a buffer; None for others."""
     memory = Memory(trace)
     # Torch writes a changed buffer back in the end: the line that changed it is named once.
     refused: dict[tuple[str, str], Problem] = {}
     for step in trace.steps:
         if (problem := _state_write(memory, step)) is not None:
             refused.setdefault((problem.where, problem.reason), problem)
-    if refused:
-        raise ConvertError(
-            "the model changes its inputs, parameters or buffers, and a compiled model keeps no state",
-            problems=refused.values(),
-            hint="write the result to a new tensor (x = x + 1, not x += 1) and return it",
-        )
+    if not refused:
+        return None
+    return ConvertError(
+        "the model changes its inputs, parameters or buffers, and a compiled model keeps no state",
+        problems=refused.values(),
+        hint="take the old value as an argument of forward, write the new one to a tensor of its own (x = x + 1, not "
+        "x += 1), and return it",
+    )
+
+
+def functionalize(trace: Trace) -> None:
+    """Rewrite ``trace`` without in-place ops; writes to state (``state_writes``) reach what reads it later.
+
+    Raises ViewWrite when a write is seen through a view that ``torch2nx.memory`` does not follow.
+    """
+    memory = Memory(trace)
     current: dict[Value, Value] = {}
     steps: list[Step] = []
     names = {step: step.arguments[name] for step in trace.steps if (name := written_argument(step)) is not None}
@@ -77,7 +83,7 @@ def _state_write(memory: Memory, step: Step) -> Problem | None:
     root = next((v for v in memory.members[memory.key(step.arguments[name])] if v.kind != RESULT), None)
     if root is None:
         return None
-    what = "an input" if root.kind == INPUT else f"{root.name!r}"
+    what = "an input" if root.kind == INPUT else f"{root.name!r}" if root.name else "a tensor that the model holds"
     return step.problem(f"it changes {what} in place")
 
 

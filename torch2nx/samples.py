@@ -58,6 +58,8 @@ def bind(model: torch.nn.Module, data: Any, kwargs: Mapping[str, Any] | None, *,
     flipped = {id(d) for d in data} if torch_flip else set()
     args = tuple(_map(_to_nchw, a) if id(a) in flipped else a for a in bound.args)
     keywords = {k: _map(_to_nchw, v) if id(v) in flipped else v for k, v in bound.kwargs.items()}
+    apart: set[int] = set()
+    args, keywords = _map(lambda t: _own(t, apart), (args, keywords))
     defaults = {n: p.default for n, p in signature.parameters.items()}
     given_values = [*zip(names, args, strict=True), *keywords.items()]
     optional = [name for name, value in given_values if name in defaults and _same_plain(value, defaults[name])]
@@ -103,6 +105,14 @@ def _map(function: Callable[[torch.Tensor], torch.Tensor], sample: Any) -> Any:
     from torch.utils._pytree import tree_map_only
 
     return tree_map_only(torch.Tensor, function, sample)
+
+
+def _own(tensor: torch.Tensor, seen: set[int]) -> torch.Tensor:
+    """The tensor, or a copy where it was seen before: two arguments that are one tensor would be traced as one."""
+    if id(tensor) in seen:
+        return tensor.clone()
+    seen.add(id(tensor))
+    return tensor
 
 
 def _to_nchw(tensor: torch.Tensor) -> torch.Tensor:

@@ -1,16 +1,20 @@
-"""State that a module keeps in Python between calls, which a trace cannot see: it is refused.
+"""State that a model keeps in Python between calls, which a trace cannot see: it is refused.
 
-A tensor that the forward puts in the place of another is a memory of earlier calls. Any other attribute that it
-assigns may also be a memo of no consequence (a size, a table made at the first call). Both look alike, so the model
-is then run twice by eager: a memo changes nothing.
+Watched are the attributes of its modules, those of their classes, the globals of the files that define these, and
+Python's and numpy's random numbers. A tensor that the forward puts in the place of another is a memory of earlier
+calls. Anything else that it assigns may also be a memo of no consequence (a size, a table made at the first call).
+Both look alike, so the model is then run twice by eager: a memo changes nothing.
 """
 
 from __future__ import annotations
 
 import copy
+import random
+import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from devices.errors import Problem
@@ -31,7 +35,10 @@ _OF_TORCH: Final = frozenset(
     }
 )  # fmt: skip
 
-_Kept = dict[str, Any]
+
+#: containers are looked into so far; a file may hold a whole data set
+_DEEPEST: Final = 4
+_LONGEST: Final = 10_000
 
 
 class _Parameter(str):
@@ -39,75 +46,160 @@ class _Parameter(str):
 
 
 _Names = dict[Any, _Parameter]
+_Kept = dict[str, Any]
+
+
+@dataclass
+class Changes:
+    """What a forward has changed beside its results: path -> whether that held a tensor before."""
+
+    places: _Places
+    assigned: dict[str, bool] = field(default_factory=dict)
+    #: "random" and "numpy.random" where the forward drew from them
+    drawn: list[str] = field(default_factory=list)
 
 
 @contextmanager
-def watched(model: nn.Module) -> Iterator[dict[str, bool]]:
-    """While the model is traced: the attributes that its forward has assigned, complete at the end.
+def watched(model: nn.Module) -> Iterator[Changes]:
+    """While the model is traced: what its forward has changed, complete at the end.
 
-    An attribute is True if it held a tensor before.
-
-    Buffers that were assigned have their old tensors again afterwards; torch does so for everything else.
+    Buffers, globals, class attributes and the members of lists and dicts are what they were afterwards; torch does
+    so for the other attributes.
     """
     before: _Kept = {}
-    buffers = [(module, dict(module._buffers)) for module in model.modules()]
+    drawn: dict[str, Any] = {}
+    places = _Places(model)
     parameters = _names_of_parameters(model)
-    assigned: dict[str, bool] = {}
+    found = Changes(places)
 
     # Torch puts its own tensors in the place of parameters and buffers before it calls the forward, and a module
     # that keeps its parameters in a second place (a recurrent layer) then assigns that one again.
     def note(*_: Any) -> None:
         parameters.update(_names_of_parameters(model))
-        before.update(_kept(model, parameters))
+        before.update(places.kept(parameters))
+        drawn.update(_random_states())
 
     def compare(*_: Any) -> None:
-        after = _kept(model, parameters)
+        found.drawn += [name for name, state in _random_states().items() if drawn[name] != state]
+        after = places.kept(parameters)
         for path, value in after.items():
             if path not in before or not _same(before[path], value):
-                assigned[path] = _holds_tensor(before.get(path))
+                found.assigned[path] = _holds_tensor(before.get(path))
 
     hooks = model.register_forward_pre_hook(note), model.register_forward_hook(compare)
     try:
-        yield assigned
+        yield found
     finally:
         for hook in hooks:
             hook.remove()
-        for module, held in buffers:
+        places.restore()
+
+
+def memory_of(model: nn.Module, call: Call, changes: Changes) -> ConvertError | None:
+    """The refusal that names what was changed, unless all of it is memos; None where there is nothing to refuse."""
+    assigned = changes.assigned
+    if assigned and not any(assigned.values()):
+        assigned = {} if _repeats_itself(model, call) else assigned
+        changes.places.restore()
+    name = type(model).__name__
+    problems = [Problem(path, "the forward changes it") for path in assigned]
+    problems += [Problem(drawn, "the forward draws from it, and a trace keeps one number") for drawn in changes.drawn]
+    if not problems:
+        return None
+    hints = ["take the state as an argument of forward, and return the new one"] if assigned else []
+    return ConvertError(
+        f"{name} does not do the same at each call, and a compiled model does",
+        problems=problems,
+        hint="; ".join(hints + ["take random numbers as an argument of forward"] * bool(changes.drawn)),
+    )
+
+
+class _Places:
+    """Where a model can keep something: its modules, their classes, and the files that define the classes."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._name = type(model).__name__
+        self._modules = [(name, module, _recomputed(module)) for name, module in model.named_modules()]
+        classes = dict.fromkeys(c for _, module, _ in self._modules for c in type(module).__mro__ if _is_users(c))
+        files = {c.__module__: sys.modules[c.__module__] for c in classes if c.__module__ in sys.modules}
+        self._shared: list[tuple[str, Any]] = [
+            *((f"{c.__module__}.{c.__qualname__}", c) for c in classes),
+            *files.items(),
+        ]
+        self._buffers = [(module, dict(module._buffers)) for _, module, _ in self._modules]
+        self._values = [(owner, key, value) for _, owner in self._shared for key, value in _plain(owner).items()]
+        held = [v for _, module, _ in self._modules for v in vars(module).values()] + [v for *_, v in self._values]
+        self._containers = [(v, copy.copy(v)) for v in held if type(v) in (list, dict)]
+
+    def kept(self, parameters: _Names) -> _Kept:
+        """path -> what is kept there; containers by their members, parameters by their names."""
+        found: _Kept = {}
+        for prefix, module, recomputed in self._modules:
+            for key, value in (*vars(module).items(), *module._buffers.items()):
+                if key not in _OF_TORCH and key not in recomputed and key != "_buffers":
+                    found[".".join(filter(None, (self._name, prefix, key)))] = _members(value, parameters)
+        for prefix, owner in self._shared:
+            for key, value in _plain(owner).items():
+                found[f"{prefix}.{key}"] = _members(value, parameters)
+        return found
+
+    def restore(self) -> None:
+        """Put back what was there when this was made."""
+        for module, held in self._buffers:
             module._buffers.update(held)
+        for owner, key, value in self._values:
+            if vars(owner).get(key) is not value:
+                setattr(owner, key, value)
+        for container, members in self._containers:
+            if isinstance(container, list):
+                container[:] = members
+            else:
+                container.clear()
+                container.update(members)
 
 
-def refuse_memory(model: nn.Module, call: Call, assigned: dict[str, bool]) -> None:
-    """Raises ConvertError naming what was assigned, unless all of it is memos."""
-    if any(assigned.values()) or (assigned and not _repeats_itself(model, call)):
-        name = type(model).__name__
-        raise ConvertError(
-            f"{name} remembers earlier calls, and a compiled model keeps no state",
-            problems=[Problem(f"{name}.{path}", "it is assigned in the forward") for path in assigned],
-            hint="make the state an argument of forward, and return the new one",
-        )
+def _is_users(kind: type) -> bool:
+    return kind.__module__.split(".")[0] not in ("torch", "builtins")
+
+
+def _plain(owner: Any) -> dict[str, Any]:
+    """The attributes of a class or file that a forward might use as memory: numbers, texts, tensors, containers."""
+    import torch
+
+    plain = (bool, int, float, complex, str, list, dict, tuple, torch.Tensor, type(None))
+    return {k: v for k, v in vars(owner).items() if isinstance(v, plain) and not k.startswith("__")}
+
+
+def _recomputed(module: nn.Module) -> set[str]:
+    """The attributes that torch's own hooks compute from parameters before each call (weight_norm, pruning)."""
+    hooks = [h for h in module._forward_pre_hooks.values() if type(h).__module__.startswith("torch.nn.utils.")]
+    return {
+        str(getattr(h, attribute)) for h in hooks for attribute in ("name", "_tensor_name") if hasattr(h, attribute)
+    }
+
+
+def _random_states() -> dict[str, Any]:
+    states: dict[str, Any] = {"random": random.getstate()}
+    numpy = sys.modules.get("numpy.random")
+    if numpy is not None:
+        kind, keys, *rest = numpy.get_state()
+        states["numpy.random"] = (kind, keys.tobytes(), *rest)
+    return states
 
 
 def _names_of_parameters(model: nn.Module) -> _Names:
     return {parameter: _Parameter(name) for name, parameter in model.named_parameters()}
 
 
-def _kept(model: nn.Module, parameters: _Names) -> _Kept:
-    """path -> what every module keeps under that attribute; containers by their members, parameters by their names."""
-    found: _Kept = {}
-    for prefix, module in model.named_modules():
-        attributes = {k: v for k, v in vars(module).items() if k not in _OF_TORCH and k != "_buffers"}
-        for key, value in (*attributes.items(), *module._buffers.items()):
-            found[f"{prefix}.{key}" if prefix else key] = _members(value, parameters)
-    return found
-
-
-def _members(value: Any, parameters: _Names) -> Any:
+def _members(value: Any, parameters: _Names, depth: int = 0) -> Any:
     import torch
 
+    if isinstance(value, dict | list | tuple) and (depth == _DEEPEST or len(value) > _LONGEST):
+        return value
     if isinstance(value, dict):
-        return {key: _members(member, parameters) for key, member in value.items()}
+        return {key: _members(member, parameters, depth + 1) for key, member in value.items()}
     if isinstance(value, list | tuple):
-        return [_members(member, parameters) for member in value]
+        return [_members(member, parameters, depth + 1) for member in value]
     held = value() if isinstance(value, weakref.ref) else value
     # Tensors are hashed by identity.
     return parameters.get(held, value) if isinstance(held, torch.Tensor) else value
@@ -127,7 +219,7 @@ def _same(old: Any, new: Any) -> bool:
     if isinstance(old, list) and isinstance(new, list):
         return len(old) == len(new) and all(map(_same, old, new))
     if isinstance(old, bool | int | float | complex | str) and type(old) is type(new):
-        return bool(old == new)
+        return old is new or bool(old == new)
     return old is new
 
 

@@ -177,7 +177,7 @@ class _BodyReader:
             if node.op == "get_attr":
                 table[node] = _attribute(module, str(node.target))
             elif node.op == "call_function":
-                self._origin = origins.origin_of_node(node) or self._origin
+                self._origin = origins.origin_of_node(_lined(node)) or self._origin
                 table[node] = self._call(node, table)
             elif node.op == "output":
                 results = _looked_up(node.args[0], table)
@@ -250,7 +250,10 @@ class _Reader(_BodyReader):
                 hint="use torch.autograd.grad, or write the derivative or the batched form out",
             )
         kind = CONSTANT if spec.kind == InputKind.CONSTANT_TENSOR else PARAM
-        value = Value(kind, node.meta.get("val"), name, data.detach().cpu() if kind == CONSTANT else data)
+        if kind == CONSTANT:
+            # Like what is folded, which it may have been in another trace of the same model: it has no name.
+            name, data = "", data.detach().cpu()
+        value = Value(kind, node.meta.get("val"), name, data)
         # One tensor under two names is one parameter; the first name stays.
         return shared.setdefault(_identity(data), value)
 
@@ -263,6 +266,16 @@ def _identity(tensor: Any) -> Any:
         return id(tensor)
     memory = tensor.untyped_storage().data_ptr()
     return (memory, tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype)
+
+
+def _lined(node: Node) -> Node:
+    """The node, or the first of its body where it is a region, which has no line of its own."""
+    import torch
+
+    held = (a for a in node.all_input_nodes if a.op == "get_attr")
+    bodies = (getattr(node.graph.owning_module, str(a.target), None) for a in held)
+    body = next((b for b in bodies if isinstance(b, torch.fx.GraphModule)), None)
+    return node if body is None else next((n for n in body.graph.nodes if n.op == "call_function"), node)
 
 
 def _looked_up(argument: Any, table: dict[Node, Any]) -> Any:

@@ -77,16 +77,21 @@ def _reads_training(kind: type) -> bool:
     return False
 
 
-def refuse_random(trace: Trace) -> None:
-    """Raise ConvertError, with every line, for dropout that is on although all modules are in eval mode."""
-    problems = [
-        step.problem(f"drops values at random (p={step.arguments.get('p')})")
-        for step in trace.steps
-        if "dropout" in step.target and step.arguments.get("train") and step.arguments.get("p") and not drops_all(step)
-    ]
-    if problems:
-        raise ConvertError(
-            "the model drops values at random in eval mode too",
-            problems=problems,
-            hint="pass training=self.training to F.dropout, and call model.eval()",
-        )
+def random_dropout(trace: Trace) -> ConvertError | None:
+    """The refusal, with every line, of dropout that is on although all modules are in eval mode.
+
+    It is off in ``trace`` from then on, so that nothing else is said about it.
+    """
+    problems = []
+    for step in trace.steps:
+        on = "dropout" in step.target and step.arguments.get("train") and step.arguments.get("p")
+        if on and not drops_all(step):
+            problems.append(step.problem(f"drops values at random (p={step.arguments.get('p')})"))
+            step.arguments["train"] = False
+    if not problems:
+        return None
+    return ConvertError(
+        "the model drops values at random in eval mode too",
+        problems=problems,
+        hint="pass training=self.training to F.dropout, and call model.eval()",
+    )

@@ -83,6 +83,8 @@ def measure(
                 result = replace(result, stage="")
         except KernelCompileError as error:
             result = replace(result, reason=first_line(error))
+        except ModuleNotFoundError as error:
+            result = replace(result, reason=f"{error}: make zoo-env installs the zoo's libraries")
         except UserError as error:
             result = replace(result, status=REFUSED, reason=_refusal(error))
         except Exception as error:  # noqa: BLE001 - whatever a model raises becomes its row

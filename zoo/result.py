@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from optima.verification import HALF_TOLERANCES
+
 #: equal to eager; refused with a typed error; wrong; crashed, hung or leaked an exception that is not ours;
 #: not run, because eager PyTorch fails on it or its library is not installed
 EQUAL, REFUSED, WRONG, CRASHED, NOT_RUN = "equal", "refused", "wrong", "crashed", "not run"
@@ -11,7 +13,7 @@ EQUAL, REFUSED, WRONG, CRASHED, NOT_RUN = "equal", "refused", "wrong", "crashed"
 #: kernel calls from which on a model counts as a deep chain
 DEEP = 50
 #: of an output's scale: a shallow model, a deep chain, and what half types keep
-TOLERANCES = {"shallow": 1e-4, "deep": 1e-3, "float16": 2.0**-7, "bfloat16": 2.0**-5}
+TOLERANCES = {"shallow": 1e-4, "deep": 1e-3, **HALF_TOLERANCES}
 
 
 @dataclass(frozen=True)

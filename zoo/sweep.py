@@ -6,7 +6,7 @@
     python -m zoo.sweep --from path/to/list.py[:NAME]    the models of a mapping name -> (family, make)
 
 ``--results FILE`` appends a JSON line per model and skips what the file already holds, so that a sweep can be cut
-into pieces. The exit status is 1 when a model is wrong, 2 when none fits the patterns.
+into pieces. The exit status is 1 when a model is wrong, crashes or does not run, 2 for a request that makes no sense.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from zoo.process import Settings, list_names, run_one
-from zoo.result import WRONG, Result
+from zoo.result import CRASHED, NOT_RUN, WRONG, Result
 
 
 def sweep(
@@ -75,6 +75,9 @@ def main() -> int:
     if not chosen:
         print(f"no model of {len(known)} fits {' '.join(options.patterns)}", file=sys.stderr)
         return 2
+    if options.write and len(chosen) < len(known):
+        print(f"--write makes the page of a whole list, not of {len(chosen)} models of {len(known)}", file=sys.stderr)
+        return 2
     earlier = _read(options.results)
     began = time.monotonic()
 
@@ -92,7 +95,7 @@ def main() -> int:
         from zoo.page import page
 
         options.write.write_text(page(results, source=options.source, workers=options.workers))
-    return 1 if any(r.status == WRONG for r in results) else 0
+    return 1 if any(r.status in (WRONG, CRASHED, NOT_RUN) for r in results) else 0
 
 
 def _read(path: Path | None) -> dict[str, Result]:

@@ -92,3 +92,10 @@ def test_an_operator_without_a_kernel_is_refused_with_its_name() -> None:
 
 def test_a_dtype_that_pytorch_does_not_test_is_untested() -> None:
     assert judge("nn.functional.gelu", "bool", 3).status == UNTESTED
+
+
+def test_fewer_samples_do_not_replace_more() -> None:
+    known = {("add", "float32"): Verdict("add", "float32", PROVEN, 7, 7, "")}
+    fewer, wrong = Verdict("add", "float32", PROVEN, 2, 2, ""), Verdict("add", "float32", WRONG, 1, 2, "0.1")
+    assert claims.merged(known, [fewer]) == known
+    assert claims.merged(known, [wrong])["add", "float32"] is wrong

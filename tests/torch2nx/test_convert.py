@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from devices import MalformedDevice
 from optima.graph_io import load_graph
-from tests.torch2nx.compare import convert, only_op, ops, same_as_eager
+from tests.torch2nx.compare import convert, only_op, ops, run, same_as_eager
 from torch2nx.converter import Torch2GraphConverter
 from torch2nx.errors import ConvertError, PlotError, UnsupportedOp
 
@@ -95,7 +95,7 @@ class Shared(nn.Module):
 def test_shared_parameters_buffers_and_plain_tensors() -> None:
     graph = same_as_eager(Shared(), torch.randn(2, 3))
     params = [d["source"] for _, d in graph.nodes(data="data") if d["kind"] == "ParamTensorNode"]
-    assert sorted(params) == ["a.weight", "offset", "plain"]
+    assert sorted(params) == ["a.weight", "constant_0", "offset"]
     first, second = (d for _, d in graph.nodes(data="data") if d.get("op") == "linear")
     assert first["inputs"][1] == second["inputs"][1]
 
@@ -192,8 +192,9 @@ def _chosen(x: Tensor) -> Tensor:
     ],
 )
 def test_what_stands_around_operators_is_refused(function: Any, reason: str) -> None:
-    with pytest.raises((ConvertError, UnsupportedOp), match=reason):
+    with pytest.raises((ConvertError, UnsupportedOp), match=reason) as caught:
         convert(Call(function), torch.randn(3, 3))
+    assert all(p.where.startswith("test_convert.py:") for p in caught.value.problems)
 
 
 class Drop(nn.Module):
@@ -306,6 +307,11 @@ def test_gpu_without_cuda() -> None:
         Torch2GraphConverter().convert(model=SampleModel(), fake_torch_data=SAMPLES, gpu=True)
 
 
+def test_torch_script() -> None:
+    with pytest.raises(ConvertError, match="TorchScript"):
+        Torch2GraphConverter().convert(model=torch.jit.script(nn.ReLU()), fake_torch_data=[torch.randn(2)])
+
+
 def test_what_is_no_module() -> None:
     with pytest.raises(ConvertError, match="torch.nn.Module"):
         Torch2GraphConverter().convert(model=len, fake_torch_data=[])  # type: ignore[arg-type]
@@ -338,3 +344,13 @@ def test_a_transformer_with_a_mask_of_its_caller() -> None:
     layer = nn.TransformerDecoderLayer(8, 2, 16, batch_first=True)
     mask = nn.Transformer.generate_square_subsequent_mask(5)
     same_as_eager(nn.TransformerDecoder(layer, 2), torch.randn(2, 5, 8), torch.randn(2, 3, 8), mask)
+
+
+def test_one_tensor_for_two_arguments_stays_two_inputs() -> None:
+    class Two(nn.Module):
+        def forward(self, a: Tensor, b: Tensor) -> Tensor:
+            return a - 2 * b
+
+    x = torch.randn(3)
+    graph = convert(Two(), x, x)
+    assert run(load_graph(graph), [torch.ones(3), torch.full((3,), 5.0)]).tolist() == [-9.0] * 3

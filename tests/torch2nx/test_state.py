@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 from tests.torch2nx.compare import convert, same_as_eager
 from torch2nx.errors import ConvertError
@@ -105,6 +109,74 @@ def test_a_memory_is_refused(module: Any, path: str, nested: bool) -> None:
     with pytest.raises(ConvertError) as caught:
         convert(model, torch.rand(2, 3) + 1)
     assert path in str(caught.value)
+
+
+CALLS: list[int] = []
+SUM = torch.zeros(2, 1)
+
+
+class OfTheFile(nn.Module):
+    """Two memories that belong to no module."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        global SUM
+        CALLS.append(1)
+        SUM = SUM + x.sum(1, keepdim=True)
+        return x * len(CALLS) + SUM
+
+
+class OfTheClass(nn.Module):
+    count = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        type(self).count += 1
+        return x + type(self).count
+
+
+def test_a_memory_outside_the_modules_is_refused_and_put_back() -> None:
+    before = SUM
+    for module, paths in ((OfTheFile(), ("test_state.CALLS", "test_state.SUM")), (OfTheClass(), ("OfTheClass.count",))):
+        with pytest.raises(ConvertError) as caught:
+            convert(nn.Sequential(module), torch.rand(2, 3))
+        assert all(path in str(caught.value) for path in paths)
+    assert (CALLS, OfTheClass.count) == ([], 0) and before is SUM
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand])
+def test_numbers_drawn_in_python_are_refused(draw: Any) -> None:
+    class Drawn(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * float(draw())
+
+    with pytest.raises(ConvertError, match="draws from it"):
+        convert(Drawn(), torch.rand(2, 3))
+
+
+@pytest.mark.parametrize("normed", [nn.utils.weight_norm, nn.utils.spectral_norm, prune.identity])
+def test_weights_that_torch_computes_before_each_call_are_no_memory(normed: Any) -> None:
+    layer = nn.Linear(3, 4)
+    normed(layer, "weight")
+    same_as_eager(nn.Sequential(layer, nn.ReLU()), torch.randn(2, 3))
+
+
+def test_faults_of_several_kinds_are_one_error() -> None:
+    class Several(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("seen", torch.zeros(3))
+            self.calls = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.calls += 1
+            self.seen += x[0]
+            y = F.dropout(x, 0.5, True)
+            return torch.linalg.svdvals(y) + self.calls
+
+    with pytest.raises(ConvertError) as caught:
+        convert(Several(), torch.rand(3, 3))
+    subjects = [p.subject for p in caught.value.problems]
+    assert subjects[0] == "Several.calls" and len(subjects) == 4
+    assert subjects[1].startswith("aten.add_") and "dropout" in subjects[2] and "svd" in subjects[3]
 
 
 def test_a_module_keeps_its_buffers() -> None:

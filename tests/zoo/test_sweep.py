@@ -52,7 +52,7 @@ def test_a_good_model_has_every_number() -> None:
         ("refused", REFUSED, "convert", "depends on the data"),
         ("wrong", WRONG, "run", r"output 0: differs by .* of its scale"),
         ("dies", CRASHED, "eager", "ended with -11"),
-        ("absent", NOT_RUN, "eager", "ModuleNotFoundError"),
+        ("absent", NOT_RUN, "eager", "make zoo-env"),
     ],
 )
 def test_what_may_become_of_a_model(name: str, status: str, stage: str, reason: str) -> None:
@@ -73,15 +73,18 @@ def test_a_model_that_hangs_is_ended() -> None:
 
 def test_the_command_resumes_writes_a_page_and_fails_for_a_wrong_model(tmp_path: Path) -> None:
     held, written = tmp_path / "rows.jsonl", tmp_path / "page.md"
-    held.write_text(json.dumps({"name": "good", "family": "sums", "status": EQUAL, "ops": 2}) + "\n")
-    arguments = ("--from", STRANGER, "--results", str(held), "--untimed", "--write", str(written))
-    done = sweep("good", "refused", *arguments)
+    names = [name for name, _ in list_names(Settings(STRANGER)) if name != "refused"]
+    rows = [json.dumps({"name": name, "family": "sums", "status": EQUAL, "ops": 2}) for name in names]
+    held.write_text("".join(f"{row}\n" for row in rows))
+    arguments = ("--from", STRANGER, "--results", str(held), "--untimed")
+    done = sweep(*arguments, "--write", str(written))
     assert done.returncode == 0, done.stderr
     assert "refused  refused" in done.stdout and "equal    good" not in done.stdout
-    assert "1 of 2 models are equal to eager, 1 refused." in written.read_text()
-    assert sweep("wrong", *arguments).returncode == 1
+    assert f"{len(names)} of {len(names) + 1} models are equal to eager, 1 refused." in written.read_text()
+    assert len(held.read_text().splitlines()) == len(names) + 1
+    assert sweep("wrong", "--from", STRANGER, "--untimed").returncode == 1
     assert sweep("nobody", *arguments).returncode == 2
-    assert len(held.read_text().splitlines()) == 3
+    assert sweep("good", *arguments, "--write", str(written)).returncode == 2
 
 
 def test_the_page_escapes_reasons_and_names_no_folder() -> None:

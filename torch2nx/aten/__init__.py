@@ -49,6 +49,7 @@ _FAMILIES = (
 _UNKNOWN = "a shape or a number depends on the data"
 _NO_OP = "no operator of Optima corresponds to it"
 
+_DEPENDS = "its result's shape or value depends on the data: use torch.where(condition, a, b), a mask or topk"
 _VMAP = "torch.vmap is not followed: write the batched form out"
 _CONTROL_FLOW = "what is computed depends on the data: compute both sides and choose by torch.where"
 #: what is in a trace without being an operator -> why it cannot be followed
@@ -56,6 +57,7 @@ _REASONS = {
     "wrap_with_autocast": "autocast computes in another type: convert the model itself to it (model.bfloat16())",
     "_add_batch_dim": _VMAP,
     "_remove_batch_dim": _VMAP,
+    "aten.where.default": _DEPENDS,
     "cond": _CONTROL_FLOW,
     "while_loop": _CONTROL_FLOW,
 }
@@ -120,7 +122,7 @@ def _why_not(step: Step) -> str:
         return "it is an operator of your own: register an entry for it"
     tags = getattr(step.overload, "tags", ())
     if torch.Tag.nondeterministic_seeded in tags:
-        return "it draws random numbers"
+        return "it draws random numbers: take them as an argument of forward"
     if torch.Tag.dynamic_output_shape in tags or any(not v.is_tensor for v in step.outputs if v.meta is not None):
-        return "its result's shape or value depends on the data"
+        return _DEPENDS
     return _REASONS.get(step.target, _NO_OP)
