@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import networkx as nx
 
@@ -13,22 +13,20 @@ from torch2nx.aten import CannotConvert, Draft, FollowsData, convert
 from torch2nx.errors import ConvertError, UnsupportedOp
 from torch2nx.extensions import extension_of
 from torch2nx.trace import INPUT, Step, Trace, Value, values_in
-
-if TYPE_CHECKING:
-    from torch2nx.weights import Weights
+from torch2nx.weights import array_of
 
 _DISTRIBUTION: Final = "optima"
 
 
-def build(trace: Trace, positional: list[str], optional: list[str], weights: Weights) -> nx.DiGraph:
+def build(trace: Trace, positional: list[str], optional: list[str]) -> nx.DiGraph:
     """The graph of a trace; ``positional`` names the positional arguments of the call,
-    ``optional`` those that may be left out of a call. The graph's arrays are taken from ``weights``.
+    ``optional`` those that may be left out of a call.
 
     Raises UnsupportedOp listing every step that no op stands for.
     """
     drafts = _drafts(trace)
     graph = nx.DiGraph()
-    writer = _Writer(graph, weights)
+    writer = _Writer(graph)
     in_tree, arguments = structure.encode_inputs(trace, positional, optional)
     for value, argument in zip(trace.inputs, arguments, strict=True):
         value.name = argument
@@ -106,9 +104,8 @@ def _producer() -> dict[str, str]:
 class _Writer:
     """Adds nodes in number order."""
 
-    def __init__(self, graph: nx.DiGraph, weights: Weights) -> None:
+    def __init__(self, graph: nx.DiGraph) -> None:
         self._graph = graph
-        self._weights = weights
         self._next = 0
         self._folded = 0
         self.names: dict[Value, str] = {}
@@ -138,7 +135,7 @@ class _Writer:
             "layout": "",
         }
         if value.data is not None:
-            data |= {"value": self._weights.take(value.data), "source": value.name or self._constant()}
+            data |= {"value": array_of(value.data), "source": value.name or self._constant()}
         self._graph.add_node(name, data=data)
         return name
 

@@ -62,7 +62,6 @@ class Torch2GraphConverter:
         import torch
 
         from torch2nx import aten, bounds, build, decompose, layouts, samples, simplify, train_mode
-        from torch2nx.weights import Weights
 
         if not isinstance(model, torch.nn.Module):
             raise ConvertError(
@@ -75,7 +74,7 @@ class Torch2GraphConverter:
                 hint="pass the module that was scripted or traced",
             )
         call = samples.bind(model, fake_torch_data, fake_torch_kwargs, torch_flip=self.torch_flip)
-        with Refusals() as refusals, Weights(model) as weights:
+        with Refusals() as refusals:
             program, memory = _exported(model, call, gpu)
             refusals.add(memory)
             trace = _functional_trace(program, refusals)
@@ -84,7 +83,7 @@ class Torch2GraphConverter:
             simplify.simplify(trace)
             if decompose.decompose(trace, aten.accepted()):
                 simplify.simplify(trace)
-            graph = build.build(trace, call.names, call.optional, weights)
+            graph = build.build(trace, call.names, call.optional)
         layouts.record_layouts(graph, self.tf_flip)
         schema.validate(graph)
         self._module, self._program, self._graph = model, program, graph

@@ -98,8 +98,11 @@ def _pure_steps(step: Step, written: str) -> list[Step]:
         raise ViewWrite(step.target)
     names = [a.name for a in pure._schema.arguments]
     result = step.outputs[0]
-    shown = _shown(pure, {k: step.arguments[k] for k in names if k in step.arguments})
     new = Step(str(pure), pure, {k: step.arguments.get(k) for k in names}, [result], step.origin)
+    operands = list(step.operands)
+    if len(operands) == 1 and operands[0].dtype.is_floating_point:
+        return [new]  # nothing can promote it
+    shown = _shown(pure, {k: step.arguments[k] for k in names if k in step.arguments})
     if shown is None or tuple(map(extent, shown.shape)) != result.shape:
         raise ViewWrite(step.target)
     if shown.dtype == result.meta.dtype:
