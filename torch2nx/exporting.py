@@ -48,7 +48,8 @@ def export(model: torch.nn.Module, call: Call) -> tuple[ExportedProgram, Convert
         except Exception as error:  # noqa: BLE001
             _LOG.debug("torch.export failed: %s", printed.getvalue(), exc_info=error)
             raise _refusal(model, error) from None
-    return program, state.memory_of(model, call, changes)
+    read = (c for c in program.constants.values() if isinstance(c, torch.Tensor))
+    return program, state.memory_of(model, call, changes, [*read, *program.buffers()])
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """State that a model keeps in Python between calls, which a trace cannot see: it is refused.
 
 Watched are the attributes of its modules, those of their classes, the globals of the files that define these, and
-Python's and numpy's random numbers. A tensor that the forward puts in the place of another is a memory of earlier
-calls. Anything else that it assigns may also be a memo of no consequence (a size, a table made at the first call).
-Both look alike, so the model is then run twice by eager: a memo changes nothing.
+Python's and numpy's random numbers. A tensor that the forward reads and puts another in the place of is a memory of
+earlier calls. Anything else that it assigns may also be a memo (a table made at the first call) or a note for others
+(attention weights). All look alike, so the model is then run twice by eager: those two change nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import copy
 import random
 import sys
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -51,10 +51,10 @@ _Kept = dict[str, Any]
 
 @dataclass
 class Changes:
-    """What a forward has changed beside its results: path -> whether that held a tensor before."""
+    """What a forward has changed beside its results: path -> the tensors that were there before."""
 
     places: _Places
-    assigned: dict[str, bool] = field(default_factory=dict)
+    assigned: dict[str, list[Any]] = field(default_factory=dict)
     #: "random" and "numpy.random" where the forward drew from them
     drawn: list[str] = field(default_factory=list)
 
@@ -84,7 +84,7 @@ def watched(model: nn.Module) -> Iterator[Changes]:
         after = places.kept(parameters)
         for path, value in after.items():
             if path not in before or not _same(before[path], value):
-                found.assigned[path] = _holds_tensor(before.get(path))
+                found.assigned[path] = _tensors_in(before.get(path))
 
     hooks = model.register_forward_pre_hook(note), model.register_forward_hook(compare)
     try:
@@ -95,10 +95,13 @@ def watched(model: nn.Module) -> Iterator[Changes]:
         places.restore()
 
 
-def memory_of(model: nn.Module, call: Call, changes: Changes) -> ConvertError | None:
-    """The refusal that names what was changed, unless all of it is memos; None where there is nothing to refuse."""
+def memory_of(model: nn.Module, call: Call, changes: Changes, read: Iterable[Any]) -> ConvertError | None:
+    """The refusal that names what was changed, unless it has no consequence; None where there is nothing to refuse.
+
+    ``read`` are the tensors, neither parameters nor inputs, that the trace found the forward to read.
+    """
     assigned = changes.assigned
-    if assigned and not any(assigned.values()):
+    if assigned and not _is_read([old for olds in assigned.values() for old in olds], read):
         assigned = {} if _repeats_itself(model, call) else assigned
         changes.places.restore()
     name = type(model).__name__
@@ -205,11 +208,28 @@ def _members(value: Any, parameters: _Names, depth: int = 0) -> Any:
     return parameters.get(held, value) if isinstance(held, torch.Tensor) else value
 
 
-def _holds_tensor(value: Any) -> bool:
+def _tensors_in(value: Any) -> list[Any]:
     import torch
     from torch.utils import _pytree
 
-    return any(isinstance(leaf, torch.Tensor | _Parameter) for leaf in _pytree.tree_leaves(value))
+    return [leaf for leaf in _pytree.tree_leaves(value) if isinstance(leaf, (torch.Tensor, _Parameter))]
+
+
+def _is_read(olds: list[Any], read: Iterable[Any]) -> bool:
+    """Whether the forward reads one of the tensors that it puts others in the place of."""
+    from torch._subclasses.fake_tensor import FakeTensor
+
+    # Torch's stand-ins are those of parameters and buffers, which are there to be read.
+    if any(isinstance(old, _Parameter | FakeTensor) for old in olds):
+        return True
+    return not _places(olds).isdisjoint(_places(read))
+
+
+def _places(tensors: Iterable[Any]) -> set[int]:
+    """Where they are in memory. One without elements holds nothing that could be remembered."""
+    import torch
+
+    return {t.untyped_storage().data_ptr() for t in tensors if t.layout == torch.strided and t.numel() > 0}
 
 
 def _same(old: Any, new: Any) -> bool:

@@ -191,5 +191,26 @@ def test_a_memo_is_accepted() -> None:
     same_as_eager(nn.Sequential(Memo(), nn.ReLU()), torch.randn(2, 3))
 
 
+class Shown(nn.Module):
+    """Keeps what it computed for others to look at, and never reads it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights: Tensor | None = None
+        self.all: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.weights = x.softmax(-1)
+        self.all = [self.weights]
+        return self.weights * 2
+
+
+def test_what_is_kept_for_others_is_no_memory() -> None:
+    module, x = Shown(), torch.rand(2, 3)
+    for _ in range(2):
+        same_as_eager(module, x)
+        assert type(module.weights) is Tensor
+
+
 def test_a_parameter_kept_twice_is_no_memory() -> None:
     same_as_eager(nn.Sequential(KeptTwice(), nn.ReLU()), torch.randn(2, 3))
