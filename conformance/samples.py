@@ -22,8 +22,8 @@ DTYPES = ("float32", "int64", "int32", "bool", "float16", "bfloat16")
 #: entries whose results PyTorch leaves undefined: there is nothing to compare
 UNDEFINED = frozenset({"empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided"})
 
-#: entries whose samples of these dtypes are all ties, which PyTorch's default sort leaves in any order
-TIES = frozenset({("sort", "bool"), ("argsort", "bool")})
+#: entries that give the places of elements: equal ones may be in any order, unless the call asks for a stable one
+_ORDERING = frozenset({"sort", "argsort"})
 
 _SEED = 20_210
 
@@ -37,6 +37,7 @@ class Call(torch.nn.Module):
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         super().__init__()
         self._function = function
+        self.keywords = kwargs
         leaves, self._spec = _pytree.tree_flatten((args, kwargs))
         self._leaves = [None if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
         self._slots = [i for i, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)]
@@ -74,6 +75,15 @@ class Call(torch.nn.Module):
             leaves[slot] = tensor
         args, kwargs = _pytree.tree_unflatten(leaves, self._spec)
         return self._function(*args, **kwargs)
+
+
+def is_unspecified(name: str, sample: Sample) -> bool:
+    """Whether PyTorch itself leaves the sample's result open."""
+    call = sample.module
+    if name not in _ORDERING or not isinstance(call, Call) or call.keywords.get("stable"):
+        return False
+    ordered = call.tensors[0]
+    return bool(ordered.unique().numel() < ordered.numel())
 
 
 def _identical(first: torch.Tensor, second: torch.Tensor) -> bool:

@@ -14,7 +14,7 @@ pytest.importorskip("expecttest", reason="PyTorch's op_db imports expecttest")
 from conformance import claims, page  # noqa: E402
 from conformance.check import EQUAL, NOT_RUN, RANDOM, REFUSED, WRONG, Outcome, check  # noqa: E402
 from conformance.entry import PROVEN, UNTESTED, Verdict, judge  # noqa: E402
-from conformance.samples import DTYPES, names, samples  # noqa: E402
+from conformance.samples import DTYPES, is_unspecified, names, samples  # noqa: E402
 
 CLAIMS = claims.read()
 PROVEN_F32 = [c.name for c in CLAIMS.values() if (c.status, c.dtype) == (PROVEN, "float32")]
@@ -99,3 +99,8 @@ def test_fewer_samples_do_not_replace_more() -> None:
     fewer, wrong = Verdict("add", "float32", PROVEN, 2, 2, ""), Verdict("add", "float32", WRONG, 1, 2, "0.1")
     assert claims.merged(known, [fewer]) == known
     assert claims.merged(known, [wrong])["add", "float32"] is wrong
+
+
+def test_ties_are_compared_only_where_their_order_is_specified() -> None:
+    tied = [is_unspecified("sort", sample) for sample in samples("sort", "bool")]
+    assert any(tied) and not all(tied)
