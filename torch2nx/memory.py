@@ -100,6 +100,7 @@ class Memory:
         read_later = [v for v in members if self._last_read.get(v, -1) > index]
         fresh = {self._place(written): new}
         steps: list[Step] = []
+        self._refuse_overlap(written, step)
         self._refuse_hidden([written, *read_later], step)
         if any(self._place(v) not in fresh for v in read_later):
             self._undo(written, fresh, current, steps)
@@ -129,6 +130,22 @@ class Memory:
                         "not in place",
                     )
                 view = self._views.get(view.source)
+
+    def _refuse_overlap(self, written: Value, step: Step) -> None:
+        """Refuse a write through a view that shows an element in two places, or through ``unfold``.
+
+        Torch's functionalisation (2.13) gets both wrong: a write to one row of ``expand`` does not reach the others,
+        and what ``unfold`` leaves over becomes 0.
+        """
+        value = written
+        while (view := self._views.get(value)) is not None:
+            if _overlaps(value) or _base(view.step) == "unfold":
+                raise ConvertError(
+                    "the model writes through a view that may show an element more than once",
+                    problems=[step.problem(f"it writes to what {_base(view.step)} made")],
+                    hint=f"put .clone() behind {_base(view.step)}, or write to the tensor that it was made from",
+                )
+            value = view.source
 
     def _undo(self, written: Value, fresh: dict[Any, Value], current: dict[Value, Value], steps: list[Step]) -> None:
         """Write through to the tensors that ``written`` is a view of, up to the one that is none."""
@@ -165,6 +182,19 @@ class Memory:
             retaken[view.step] = outputs
         fresh[self._place(value)] = retaken[view.step][view.position]
         return fresh[self._place(value)]
+
+
+def _overlaps(value: Value) -> bool:
+    """Whether two of the tensor's places may be one in memory, by its strides."""
+    reach = 0
+    dims = [(extent(s), extent(d)) for s, d in zip(value.meta.stride(), value.meta.shape, strict=True)]
+    if not all(isinstance(number, int) for dim in dims for number in dim) or any(d == 0 for _, d in dims):
+        return False
+    for stride, size in sorted(dim for dim in dims if dim[1] > 1):
+        if stride <= reach:
+            return True
+        reach += stride * (size - 1)
+    return False
 
 
 def current_of(value: Value, current: dict[Value, Value]) -> Value:

@@ -1,7 +1,8 @@
 """State that a model keeps in Python between calls, which a trace cannot see: it is refused.
 
-Watched are the attributes of its modules, those of their classes, the globals of the files that define these, and
-Python's and numpy's random numbers. A tensor that the forward reads and puts another in the place of is a memory of
+Watched are the attributes of its modules and of the user's objects that these hold, the modules' classes, the globals
+of the files that define these, the defaults of forwards, and random numbers of Python and numpy; what a closure
+holds is not. A tensor that the forward reads and puts another in the place of is a memory of
 earlier calls. Anything else that it assigns may also be a memo (a table made at the first call) or a note for others
 (attention weights). All look alike, so the model is then run twice by eager: those two change nothing.
 """
@@ -12,10 +13,14 @@ import copy
 import random
 import sys
 import weakref
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from devices.errors import Problem
 from torch2nx.errors import ConvertError
@@ -118,21 +123,35 @@ def memory_of(model: nn.Module, call: Call, changes: Changes, read: Iterable[Any
 
 
 class _Places:
-    """Where a model can keep something: its modules, their classes, and the files that define the classes."""
+    """Where a model can keep something: modules, the user's objects in them, their classes, and the classes' files."""
 
     def __init__(self, model: nn.Module) -> None:
         self._name = type(model).__name__
         self._modules = [(name, module, _recomputed(module)) for name, module in model.named_modules()]
         classes = dict.fromkeys(c for _, module, _ in self._modules for c in type(module).__mro__ if _is_users(c))
         files = {c.__module__: sys.modules[c.__module__] for c in classes if c.__module__ in sys.modules}
-        self._shared: list[tuple[str, Any]] = [
-            *((f"{c.__module__}.{c.__qualname__}", c) for c in classes),
-            *files.items(),
-        ]
-        self._buffers = [(module, dict(module._buffers)) for _, module, _ in self._modules]
+        named = [(f"{c.__module__}.{c.__qualname__}", c) for c in classes]
+        self._shared: list[tuple[str, Any]] = [*named, *files.items()]
         self._values = [(owner, key, value) for _, owner in self._shared for key, value in _plain(owner).items()]
+        self._owners: dict[int, tuple[Any, Any]] = {}
         held = [v for _, module, _ in self._modules for v in vars(module).values()] + [v for *_, v in self._values]
-        self._containers = [(v, copy.copy(v)) for v in held if type(v) in (list, dict)]
+        for value in held:
+            self._remember(value)
+        for _, module, _ in self._modules:
+            self._owners[id(vars(module))] = (vars(module), dict(vars(module)))
+        caches = [v for _, owner in self._shared for v in vars(owner).values() if hasattr(v, "cache_clear")]
+        self._caches = [(cache, cache.cache_info().currsize) for cache in caches if hasattr(cache, "cache_info")]
+
+    def _remember(self, value: Any, depth: int = 0) -> None:
+        """Note what lists, dicts and objects hold, so that it can be put back."""
+        if _is_object(value):
+            value = vars(value)
+        if depth == _DEEPEST or id(value) in self._owners:
+            return
+        if type(value) in (list, dict) and len(value) <= _LONGEST:
+            self._owners[id(value)] = (value, copy.copy(value))
+            for member in value.values() if isinstance(value, dict) else value:
+                self._remember(member, depth + 1)
 
     def kept(self, parameters: _Names) -> _Kept:
         """path -> what is kept there; containers by their members, parameters by their names."""
@@ -141,28 +160,47 @@ class _Places:
             for key, value in (*vars(module).items(), *module._buffers.items()):
                 if key not in _OF_TORCH and key not in recomputed and key != "_buffers":
                     found[".".join(filter(None, (self._name, prefix, key)))] = _members(value, parameters)
+            found[".".join(filter(None, (self._name, prefix, "forward")))] = _members(_defaults(module), parameters)
+            for name, child in module._modules.items():
+                found[".".join(filter(None, (self._name, prefix, name)))] = child
         for prefix, owner in self._shared:
             for key, value in _plain(owner).items():
                 found[f"{prefix}.{key}"] = _members(value, parameters)
         return found
 
     def restore(self) -> None:
-        """Put back what was there when this was made."""
-        for module, held in self._buffers:
-            module._buffers.update(held)
+        """Put back what was there when this was made, and forget what was memorised since."""
         for owner, key, value in self._values:
             if vars(owner).get(key) is not value:
                 setattr(owner, key, value)
-        for container, members in self._containers:
+        for container, members in self._owners.values():
             if isinstance(container, list):
                 container[:] = members
             else:
-                container.clear()
+                for key in [k for k in container if k not in members]:
+                    del container[key]
                 container.update(members)
+        for cache, size in self._caches:
+            if cache.cache_info().currsize != size:
+                cache.cache_clear()
+
+
+def _defaults(module: nn.Module) -> Any:
+    """The default arguments of the module's forward, where the user wrote it."""
+    forward = type(module).forward
+    return getattr(forward, "__defaults__", None) if _is_users(type(module)) else None
+
+
+def _is_object(value: Any) -> bool:
+    """Whether it is an object of a class of the user's that may hold something."""
+    from torch import nn
+
+    plain = not isinstance(value, type) and not callable(value) and not isinstance(value, nn.Module)
+    return plain and hasattr(value, "__dict__") and (_is_users(type(value)) or isinstance(value, SimpleNamespace))
 
 
 def _is_users(kind: type) -> bool:
-    return kind.__module__.split(".")[0] not in ("torch", "builtins")
+    return kind.__module__.split(".")[0] not in ("torch", "builtins", "numpy", *sys.stdlib_module_names)
 
 
 def _plain(owner: Any) -> dict[str, Any]:
@@ -183,11 +221,9 @@ def _recomputed(module: nn.Module) -> set[str]:
 
 def _random_states() -> dict[str, Any]:
     states: dict[str, Any] = {"random": random.getstate()}
-    numpy = sys.modules.get("numpy.random")
-    if numpy is not None:
-        kind, keys, *rest = numpy.get_state()
-        states["numpy.random"] = (kind, keys.tobytes(), *rest)
-    return states
+    of_numpy: dict[str, Any] = np.random.get_state(legacy=False)
+    words = of_numpy["state"]
+    return states | {"numpy.random": (words["key"].tobytes(), words["pos"], of_numpy["gauss"])}
 
 
 def _names_of_parameters(model: nn.Module) -> _Names:
@@ -197,12 +233,21 @@ def _names_of_parameters(model: nn.Module) -> _Names:
 def _members(value: Any, parameters: _Names, depth: int = 0) -> Any:
     import torch
 
-    if isinstance(value, dict | list | tuple) and (depth == _DEEPEST or len(value) > _LONGEST):
+    if _is_object(value):
+        value = vars(value)
+    many = isinstance(value, dict | list | tuple | set | deque)
+    if many and (depth == _DEEPEST or len(value) > _LONGEST):
         return value
     if isinstance(value, dict):
         return {key: _members(member, parameters, depth + 1) for key, member in value.items()}
-    if isinstance(value, list | tuple):
+    if many:
         return [_members(member, parameters, depth + 1) for member in value]
+    if isinstance(value, random.Random):
+        return str(value.getstate())
+    if isinstance(value, np.random.Generator):
+        return str(value.bit_generator.state)
+    if isinstance(value, np.ndarray) and value.size <= _LONGEST:
+        return value.tobytes().hex()
     held = value() if isinstance(value, weakref.ref) else value
     # Tensors are hashed by identity.
     return parameters.get(held, value) if isinstance(held, torch.Tensor) else value
@@ -244,20 +289,44 @@ def _same(old: Any, new: Any) -> bool:
 
 
 def _repeats_itself(model: nn.Module, call: Call) -> bool:
-    """Whether two calls of a copy with the same arguments give the same."""
+    """Whether a copy that was called before gives what a fresh one does: for other inputs, and for the same again."""
+    import torch
+    from torch.utils import _pytree
+
+    same = (call.args, call.kwargs)
+    others = _pytree.tree_map_only(torch.Tensor, _other, same)
+    # The model may refuse other inputs.
+    alone = _results(model, [others])
+    results = _results(model, [same, same] if alone is None else [same, others, same])
+    if results is None:
+        return False
+    return _all_equal(results[0], results[-1]) and (alone is None or _all_equal(results[1], alone[0]))
+
+
+def _other(tensor: Any) -> Any:
+    """A tensor of the same kind with other values; of integers and booleans the same ones in another order."""
+    turned = tensor.flatten().flip(0).reshape(tensor.shape)
+    return turned * 0.7 if tensor.dtype.is_floating_point else turned
+
+
+def _results(model: nn.Module, calls: list[Any]) -> list[list[Any]] | None:
+    """What a copy of the model returns, call after call; None where it cannot be copied, or fails."""
     import torch
     from torch.utils import _pytree
 
     with torch.no_grad():
         try:
             twin = copy.deepcopy(model)
-            first, second = (
+            return [
                 [leaf.clone() if isinstance(leaf, torch.Tensor) else leaf for leaf in _pytree.tree_leaves(result)]
-                for result in (twin(*call.args, **call.kwargs) for _ in range(2))
-            )
+                for result in (twin(*args, **kwargs) for args, kwargs in calls)
+            ]
         # The user's code may raise anything; what cannot be tried is not taken for harmless.
         except Exception:  # noqa: BLE001
-            return False
+            return None
+
+
+def _all_equal(first: list[Any], second: list[Any]) -> bool:
     return len(first) == len(second) and all(map(_equal, first, second))
 
 

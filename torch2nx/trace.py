@@ -231,6 +231,7 @@ class _Reader(_BodyReader):
 
     def _placeholder(self, node: Node, spec: Any, shared: dict[Any, Value]) -> Any:
         import torch
+        from torch._subclasses.fake_tensor import FakeTensor
         from torch.export.graph_signature import InputKind, TensorArgument
 
         if spec.kind == InputKind.USER_INPUT:
@@ -248,6 +249,11 @@ class _Reader(_BodyReader):
             raise ConvertError(
                 "the model uses a transform of torch.func (grad, vjp, jvp, vmap), which torch.export does not follow",
                 hint="use torch.autograd.grad, or write the derivative or the batched form out",
+            )
+        if isinstance(data, FakeTensor):
+            raise ConvertError(
+                f"the model holds a tensor without values, left by an earlier trace: {name}",
+                hint="make the model, or what memorised that tensor, anew",
             )
         kind = CONSTANT if spec.kind == InputKind.CONSTANT_TENSOR else PARAM
         if kind == CONSTANT:

@@ -144,8 +144,9 @@ def _log_sigmoid(view: OpView, x: Scalar) -> Scalar:
 
 
 def _threshold(view: OpView, x: Scalar) -> Scalar:
-    dtype = view.outputs[0].dtype
-    limit, value = em.constant(view.attrs["threshold"], dtype), em.constant(view.attrs["value"], dtype)
+    # Half types are compared in float32 with the threshold as it was given.
+    limit = em.constant(view.attrs["threshold"], dtype_of(x))
+    value = em.constant(view.attrs["value"], view.outputs[0].dtype)
     return em.let(x, lambda v: em.select(em.less_equal(v, limit), value, v))
 
 
@@ -158,21 +159,28 @@ def _threshold_reason(view: OpView) -> str | None:
     return None
 
 
-def _shrink(name: str) -> Callable[[OpView, Scalar], Scalar]:
-    """0 within ``lambd`` of 0; beyond it ``x`` itself (hard), or ``x`` moved towards 0 by it (soft). NaN stays."""
+def _hardshrink(view: OpView, x: Scalar) -> Scalar:
+    """0 within ``lambd`` of 0, else ``x``."""
+    lambd, dtype = float(view.attrs["lambd"]), view.outputs[0].dtype
+    low, high = em.constant(-lambd, dtype), em.constant(lambd, dtype)
 
-    def function(view: OpView, x: Scalar) -> Scalar:
-        lambd = float(view.attrs["lambd"])
-        high, low = _number(lambd, x), _number(-lambd, x)
+    def value(v: Scalar) -> Scalar:
+        within = em.logical_and(em.less_equal(low, v), em.less_equal(v, high))
+        return em.select(within, em.zero(v), v)
 
-        def value(v: Scalar) -> Scalar:
-            above, below = (v, v) if name == "hardshrink" else (v - high, v + high)
-            inside = em.select(em.is_nan(v), v, em.zero(v))
-            return em.select(em.less(high, v), above, em.select(em.less(v, low), below, inside))
+    return em.let(x, value)
 
-        return em.let(x, value)
 
-    return function
+def _softshrink(view: OpView, x: Scalar) -> Scalar:
+    """0 within ``lambd`` of 0; beyond it ``x`` moved towards 0 by it. NaN stays."""
+    lambd = float(view.attrs["lambd"])
+    high, low = _number(lambd, x), _number(-lambd, x)
+
+    def value(v: Scalar) -> Scalar:
+        inside = em.select(em.is_nan(v), v, em.zero(v))
+        return em.select(em.less(high, v), v - high, em.select(em.less(v, low), v + high, inside))
+
+    return em.let(x, value)
 
 
 def _glu(view: OpView, tensors: Tensors) -> list[Any]:
@@ -235,8 +243,8 @@ ENTRIES: tuple[OpEntry, ...] = (
     activation("mish", _mish),
     activation("log_sigmoid", _log_sigmoid),
     activation("threshold", _threshold, {"threshold": REQUIRED, "value": REQUIRED}, _threshold_reason),
-    activation("hardshrink", _shrink("hardshrink"), {"lambd": 0.5}),
-    activation("softshrink", _shrink("softshrink"), {"lambd": 0.5}),
+    activation("hardshrink", _hardshrink, {"lambd": 0.5}),
+    activation("softshrink", _softshrink, {"lambd": 0.5}),
     OpEntry("glu", ("self",), aten("glu"), {"dim": -1}, frozenset(), supported(_glu)),
     OpEntry("prelu", ("self", "weight"), aten("prelu"), {}, _ELEMENTWISE, _PRELU),
 )

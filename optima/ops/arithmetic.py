@@ -101,8 +101,8 @@ def _integer_power(base: Scalar, n: int) -> Scalar:
     half = _integer_power(base, n // 2) if n > 1 else None
     if half is None:
         return base
-    squared = em.let(half, lambda h: h * h, "half")
-    return squared * base if n % 2 else squared
+    squared = em.let(half, lambda h: em.multiply(h, h), "half")
+    return em.multiply(squared, base) if n % 2 else squared
 
 
 def _special_power(n: float) -> Callable[[Scalar], Scalar] | None:
@@ -138,7 +138,7 @@ def _multiply_add(view: OpView, x: Scalar, a: Scalar, b: Scalar) -> Scalar:
 
 
 def _divide_add(view: OpView, x: Scalar, a: Scalar, b: Scalar) -> Scalar:
-    return em.add(x, _scaled(view, "value", em.divide(a, b)))
+    return em.add(x, em.divide(_scaled(view, "value", a), b))
 
 
 def _divide_add_reason(view: OpView) -> str | None:

@@ -12,6 +12,7 @@ from optima.ops.exact_math import (
     logical_and,
     logical_or,
     logical_xor,
+    multiply,
     negative,
     not_equal,
     select,
@@ -114,8 +115,9 @@ def integer_power(base: Scalar, exponent: Scalar) -> Scalar:
         if bit == bits:
             return result
         chosen = odd(tirx.shift_right(exponent, tirx.const(bit, dtype)))
-        product = select(chosen, result * square, result)
-        return let(product, lambda r: let(square * square, lambda s: step(bit + 1, r, s), f"s{bit}"), f"r{bit}")
+        product = select(chosen, multiply(result, square), result)
+        squared = multiply(square, square)
+        return let(product, lambda r: let(squared, lambda s: step(bit + 1, r, s), f"s{bit}"), f"r{bit}")
 
     power = step(0, one, base)
     if dtype == "uint8":

@@ -80,23 +80,15 @@ def _sign(x: Scalar) -> Scalar:
 
 
 def _round(view: OpView, x: Scalar) -> Scalar:
-    """To the nearest, ties to even; with decimals by way of a power of ten, each step rounded to the dtype."""
+    """To the nearest, ties to even; with decimals by way of a power of ten, half types in float32 as in torch."""
     from tvm import tirx
 
-    decimals, dtype = view.attrs.get("decimals", 0), view.outputs[0].dtype
+    decimals = view.attrs.get("decimals", 0)
     if not decimals:
         return _rounding("nearbyint")(x)
-    ten = em.constant(float(10 ** abs(decimals)), dtype)
-
-    def rounded(v: Scalar) -> Scalar:
-        return em.cast(em.cast(v, dtype), em.math_dtype(dtype))
-
-    def half_way(v: Scalar) -> Scalar:
-        whole = rounded(tirx.nearbyint(v))
-        return rounded(em.multiply(whole, ten) if decimals < 0 else em.divide(whole, ten))
-
-    scaled = em.divide(x, ten) if decimals < 0 else em.multiply(x, ten)
-    return em.let(rounded(scaled), half_way, "scaled")
+    ten = em.constant(float(10 ** abs(decimals)), dtype_of(x))
+    whole = tirx.nearbyint(em.divide(x, ten) if decimals < 0 else em.multiply(x, ten))
+    return em.multiply(whole, ten) if decimals < 0 else em.divide(whole, ten)
 
 
 def _round_reason(view: OpView) -> str | None:

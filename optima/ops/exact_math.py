@@ -2,17 +2,20 @@
 
 TVM 0.27's simplifier treats floats like reals in some places: ``x * 0`` and ``x - x`` become 0, ``x == x`` true,
 ``not (a < b)`` becomes ``a >= b``, and ``!=`` is false for NaN. Each function here is the form that keeps
-IEEE-754's answer (tests/ops holds a case with inf, NaN and -0 for each). Integers wrap as in torch.
+IEEE-754's answer (tests/ops holds a case with inf, NaN and -0 for each). Integers wrap as in torch: TVM takes signed
+ones of 32 and 64 bits for indices that never overflow (``x * 3 // 3`` becomes ``x``), and tells LLVM the same (of
+unsigned ones too), so their sums and products are those of integers twice as wide.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from optima.ops.promotion import is_float
+from optima.ops.promotion import is_float, wrapped
 
 #: a scalar expression of the kernel compiler (``tvm.tirx.Expr``)
 Scalar = Any
@@ -153,16 +156,34 @@ def opaque(x: Scalar) -> Scalar:
     return tirx.sqrt(x) if isinstance(x, tirx.FloatImm) and x.value == 0 else x
 
 
+_FAR = 2**30
+
+#: where no sum or product of two overflows
+_TWICE = {"int32": "int64", "int64": "int128"}
+
+
+def _wrapping(operation: Callable[[Scalar, Scalar], Scalar], a: Scalar, b: Scalar) -> Scalar:
+    """An operation on integers of one dtype, modulo 2 to its width. LLVM narrows it again."""
+    from tvm import tirx
+
+    dtype = dtype_of(a)
+    if dtype not in _TWICE:
+        return operation(a, b)
+    if isinstance(a, tirx.IntImm) and isinstance(b, tirx.IntImm):
+        return tirx.const(wrapped(operation(a.value, b.value), dtype), dtype)
+    return operation(a.astype(_TWICE[dtype]), b.astype(_TWICE[dtype])).astype(dtype)
+
+
 def add(a: Scalar, b: Scalar) -> Scalar:
-    """``a + b``."""
+    """``a + b``; integers wrap."""
     if dtype_of(a) == "bool":
         return logical_or(a, b)
-    return opaque(a) + opaque(b)
+    return _wrapping(operator.add, opaque(a), opaque(b))
 
 
 def subtract(a: Scalar, b: Scalar) -> Scalar:
-    """``a - b``; the difference of a float with itself is NaN for inf and NaN."""
-    return add(a, negative(b)) if is_float(dtype_of(a)) else a - b
+    """``a - b``; the difference of a float with itself is NaN for inf and NaN; integers wrap."""
+    return add(a, negative(b)) if is_float(dtype_of(a)) else _wrapping(operator.sub, a, b)
 
 
 def negative(x: Scalar) -> Scalar:
@@ -171,14 +192,14 @@ def negative(x: Scalar) -> Scalar:
 
     if is_float(dtype_of(x)):
         return x * tirx.const(-1.0, dtype_of(x))
-    return zero(x) - x
+    return _wrapping(operator.sub, zero(x), x)
 
 
 def multiply(a: Scalar, b: Scalar) -> Scalar:
-    """``a * b``."""
+    """``a * b``; integers wrap."""
     if dtype_of(a) == "bool":
         return logical_and(a, b)
-    return opaque(a) * opaque(b)
+    return _wrapping(operator.mul, opaque(a), opaque(b))
 
 
 def divide(a: Scalar, b: Scalar) -> Scalar:
@@ -210,6 +231,8 @@ def not_equal(a: Scalar, b: Scalar) -> Scalar:
     from tvm import tirx
 
     a, b = _comparable(a), _comparable(b)
+    if any(isinstance(x, tirx.FloatImm) and np.isnan(x.value) for x in (a, b)):
+        return tirx.const(True, "bool")
     differs = tirx.NE(a, b)
     for x in (a, b):
         if is_float(dtype_of(x)) and not isinstance(x, tirx.FloatImm):
@@ -228,6 +251,11 @@ def less_equal(a: Scalar, b: Scalar) -> Scalar:
 
 
 def _comparable(x: Scalar) -> Scalar:
+    """``x`` in a form that a comparison keeps: the simplifier takes the ends of a dtype's range for out of reach."""
+    from tvm import tirx
+
+    if isinstance(x, tirx.IntImm) and dtype_of(x) in _TWICE and abs(x.value) > _FAR:
+        return tirx.reinterpret(dtype_of(x), tirx.reinterpret("u" + dtype_of(x), x))
     return x.astype("int8") if dtype_of(x) == "bool" else x
 
 
@@ -294,4 +322,6 @@ def absolute(x: Scalar) -> Scalar:
     """``|x|``; the most negative integer stays as it is."""
     from tvm import tirx
 
+    if dtype_of(x) in ("int32", "int64"):
+        return let(x, lambda v: select(less(v, zero(v)), negative(v), v))
     return x if dtype_of(x) in ("bool", "uint8") else tirx.abs(x)

@@ -61,6 +61,11 @@ CASES: tuple[OpCase, ...] = (
         for name in _CLASSES
         for shape, dtype in (((5, 17), "float32"), ((9,), "int64"), ((9,), "bfloat16"), ((), "float64"))
     ),
+    *(
+        OpCase(name, (Arg("self", (5, 17), dtype, "special"),), {"other": float("nan")})
+        for name in _COMPARISONS
+        for dtype in ("float32", "float16")
+    ),
     OpCase("where", (_MASK, Arg("self", (5, 17), fill="special"), Arg("other", (17,), fill="special"))),
     OpCase("where", (Arg("condition", (5, 1), "bool"), Arg("self", ()), Arg("other", (4,), "float64"))),
     OpCase("where", (_MASK, Arg("self", (5, 17), "int64")), {"other": 1.5}),

@@ -13,11 +13,13 @@ from optima.ops.reference import infer_types, run_graph
 from tests.ops.harness import compare, run_kernel
 
 
-def _chain(shape: tuple[int, ...], steps: list[tuple[str, tuple[str, ...], dict[str, Any]]]) -> Graph:
+def _chain(
+    shape: tuple[int, ...], steps: list[tuple[str, tuple[str, ...], dict[str, Any]]], dtype: str = "float32"
+) -> Graph:
     """Ops on ``x`` and on each other's results ``t0``, ``t1``, ...; roles are the entries' own, in order."""
     from optima.ops.registry import entry_of
 
-    tensors = {"x": Tensor("x", TensorType(shape, "float32"))}
+    tensors = {"x": Tensor("x", TensorType(shape, dtype))}
     ops = []
     for k, (name, inputs, attrs) in enumerate(steps):
         entry = entry_of(name)
@@ -62,3 +64,45 @@ def test_a_group_is_right_and_quickly_compiled(name: str) -> None:
     assert time.process_time() - started < 5
     want = run_graph(graph, {"x": x})[graph.outputs[0]]
     compare(name, graph.type_of(graph.outputs[0]), got, want, 2e-6)
+
+
+_INT = (2**31 - 1, -(2**31), 1234567890, 1, -1, -7, 0, 46341)
+_LONG = (2**60 + 5, -(2**61), 2**62, 2**63 - 1, -(2**63), 7, -7, 0)
+_WRAPPING = {
+    "quotient_of_a_product": [("mul", ("x",), {"other": 3}), ("floor_divide", ("t0",), {"other": 3})],
+    "remainder_of_a_product": [("mul", ("x",), {"other": 100}), ("remainder", ("t0",), {"other": 10})],
+    "larger_of_a_sum": [("add", ("x",), {"other": 1}), ("maximum", ("t0", "x"), {})],
+    "greater_sum": [("add", ("x",), {"other": 1}), ("gt", ("t0", "x"), {})],
+    "magnitude": [("abs", ("x",), {}), ("ge", ("t0",), {"other": 0})],
+    "square": [("mul", ("x", "x"), {}), ("ge", ("t0",), {"other": 0})],
+    "negative": [("neg", ("x",), {}), ("lt", ("t0",), {"other": 0})],
+    "far_sum": [("add", ("x",), {"other": 2**31})],
+    "far_product": [("mul", ("x",), {"other": 2**31})],
+    "far_equal": [("eq", ("x",), {"other": 2**31})],
+    "difference": [("sub", ("x",), {"other": 5}), ("clamp", ("t0",), {"min": 0})],
+}
+
+
+@pytest.mark.parametrize("values", [_INT, _LONG], ids=["int32", "int64"])
+@pytest.mark.parametrize("name", _WRAPPING)
+def test_integers_wrap_in_a_group_too(name: str, values: tuple[int, ...]) -> None:
+    dtype = "int32" if values is _INT else "int64"
+    graph = _chain((len(values),), _WRAPPING[name], dtype)
+    x = np.array(values, dtype)
+    (got,) = run_kernel(graph, {"x": x})
+    assert got.tolist() == run_graph(graph, {"x": x})[graph.outputs[0]].tolist()
+
+
+@pytest.mark.parametrize(
+    ("op", "attrs"),
+    [
+        ("threshold", {"threshold": 0.35, "value": 0.1}),
+        ("hardshrink", {"lambd": 0.35}),
+        ("hardshrink", {"lambd": np.nan}),
+    ],
+)
+def test_a_limit_that_a_half_type_rounds(op: str, attrs: dict[str, Any]) -> None:
+    graph = _chain((4,), [(op, ("x",), attrs)], "float16")
+    x = np.array([0.35, -0.35, 0.3, np.nan], "float16")
+    (got,) = run_kernel(graph, {"x": x})
+    np.testing.assert_array_equal(got, run_graph(graph, {"x": x})[graph.outputs[0]])

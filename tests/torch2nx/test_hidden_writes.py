@@ -98,8 +98,36 @@ def test_dropout_in_training_is_refused_beside_a_write_that_torch_must_follow() 
     class Dropped(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             y = F.dropout(x, 0.5, True)
-            y.unfold(1, 2, 2).zero_()
+            y.movedim(0, 1)[0].zero_()
             return y
 
     with pytest.raises(ConvertError, match="at random"):
         convert(Dropped(), torch.randn(2, 6))
+
+
+def _row_of_expanded(x: Tensor) -> Tensor:
+    y = x * 1
+    y.expand(2, 5)[1] += 2
+    return y
+
+
+def _whole_expanded(x: Tensor) -> Tensor:
+    y = x * 1
+    y.expand(3, 5).zero_()
+    return y + 1
+
+
+def _unfolded_with_a_rest(x: Tensor) -> Tensor:
+    y = x * 1
+    y.unfold(0, 2, 2).add_(1)
+    return y
+
+
+@pytest.mark.parametrize("function", [_row_of_expanded, _whole_expanded, _unfolded_with_a_rest])
+def test_writes_that_torch_s_functionalisation_gets_wrong_are_refused(function: Any) -> None:
+    class Writing(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return function(x)  # type: ignore[no-any-return]
+
+    with pytest.raises(ConvertError, match="put .clone\\(\\) behind"):
+        convert(Writing(), torch.rand(5))

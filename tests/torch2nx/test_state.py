@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from typing import Any
 
@@ -177,6 +178,98 @@ def test_faults_of_several_kinds_are_one_error() -> None:
     subjects = [p.subject for p in caught.value.problems]
     assert subjects[0] == "Several.calls" and len(subjects) == 4
     assert subjects[1].startswith("aten.add_") and "dropout" in subjects[2] and "svd" in subjects[3]
+
+
+class FirstSeen(nn.Module):
+    """A memo of the first input, which the second call with the same input does not show."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.mean is None:
+            self.mean = x.mean()
+        return x - self.mean
+
+
+class Cache:
+    def __init__(self) -> None:
+        self.keys: Tensor | None = None
+
+
+class InAnObject(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.cache = Cache()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.cache.keys = x if self.cache.keys is None else self.cache.keys + x
+        return self.cache.keys
+
+
+class InADefault(nn.Module):
+    def forward(self, x: Tensor, past: list[float] = []) -> Tensor:  # noqa: B006
+        past.append(1.0)
+        return x * len(past)
+
+
+class Generated(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = np.random.default_rng(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.numbers.random()
+
+
+class Swapped(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 3), nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.first, self.second = self.second, self.first
+        return self.first(x)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("module", [FirstSeen, InAnObject, InADefault, Generated, Swapped])
+def test_a_memory_in_an_odd_place_is_refused(module: Any) -> None:
+    with pytest.raises(ConvertError, match="does not do the same at each call"):
+        convert(module(), torch.rand(2, 3))
+
+
+@functools.lru_cache(None)
+def _table(size: int) -> Tensor:
+    return torch.arange(size).float().sin()
+
+
+class Memorised(nn.Module):
+    """Tables that memos keep: torch's stand-ins must not stay in them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes = Cache()
+
+    @functools.cached_property
+    def scale(self) -> Tensor:
+        return torch.ones(3) * 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.notes.keys is None:
+            self.notes.keys = torch.arange(3).float()
+        self.shown = x * self.scale
+        return self.shown + _table(x.shape[-1]) + self.notes.keys
+
+
+def test_memos_are_as_before() -> None:
+    module, x = Memorised(), torch.rand(2, 3)
+    for _ in range(2):
+        convert(module, x)
+        assert not hasattr(module, "shown") and module.notes.keys is None and _table.cache_info().currsize == 0
+    same_as_eager(module, x)
+    same_as_eager(module, x)
+    assert type(module(x)) is Tensor
 
 
 def test_a_module_keeps_its_buffers() -> None:
