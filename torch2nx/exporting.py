@@ -44,12 +44,24 @@ def export(model: torch.nn.Module, call: Call) -> tuple[ExportedProgram, Convert
         try:
             with state.watched(model) as changes:
                 program = torch.export.export(model, call.args, call.kwargs, strict=False)
+            memory = state.memory_of(model, call, changes, _read_by(program))
+            if memory is None and changes.made_buffer:
+                # Torch takes a buffer that the forward registers for a change of state.
+                made = state.called_copy(model, call)
+                program = torch.export.export(made, call.args, call.kwargs, strict=False)
         # Whatever the user's forward or torch's tracer raises is the answer here.
         except Exception as error:  # noqa: BLE001
             _LOG.debug("torch.export failed: %s", printed.getvalue(), exc_info=error)
             raise _refusal(model, error) from None
-    read = (c for c in program.constants.values() if isinstance(c, torch.Tensor))
-    return program, state.memory_of(model, call, changes, [*read, *program.buffers()])
+    return program, memory
+
+
+def _read_by(program: ExportedProgram) -> list[torch.Tensor]:
+    """What the trace reads besides inputs and parameters."""
+    import torch
+
+    constants = (c for c in program.constants.values() if isinstance(c, torch.Tensor))
+    return [*constants, *program.buffers()]
 
 
 @contextmanager

@@ -62,6 +62,7 @@ class Changes:
     assigned: dict[str, list[Any]] = field(default_factory=dict)
     #: "random" and "numpy.random" where the forward drew from them
     drawn: list[str] = field(default_factory=list)
+    made_buffer: bool = False
 
 
 @contextmanager
@@ -73,6 +74,7 @@ def watched(model: nn.Module) -> Iterator[Changes]:
     """
     before: _Kept = {}
     drawn: dict[str, Any] = {}
+    buffers: set[Any] = set()
     places = _Places(model)
     parameters = _names_of_parameters(model)
     found = Changes(places)
@@ -83,6 +85,7 @@ def watched(model: nn.Module) -> Iterator[Changes]:
         parameters.update(_names_of_parameters(model))
         before.update(places.kept(parameters))
         drawn.update(_random_states())
+        buffers.update(places.buffers())
 
     def compare(*_: Any) -> None:
         found.drawn += [name for name, state in _random_states().items() if drawn[name] != state]
@@ -90,6 +93,7 @@ def watched(model: nn.Module) -> Iterator[Changes]:
         for path, value in after.items():
             if path not in before or not _same(before[path], value):
                 found.assigned[path] = _tensors_in(before.get(path))
+        found.made_buffer = bool(places.buffers() - buffers)
 
     hooks = model.register_forward_pre_hook(note), model.register_forward_hook(compare)
     try:
@@ -98,6 +102,16 @@ def watched(model: nn.Module) -> Iterator[Changes]:
         for hook in hooks:
             hook.remove()
         places.restore()
+
+
+def called_copy(model: nn.Module, call: Call) -> nn.Module:
+    """A copy of the model that has been called once, so that its memos are made."""
+    import torch
+
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        twin(*call.args, **call.kwargs)
+    return twin
 
 
 def memory_of(model: nn.Module, call: Call, changes: Changes, read: Iterable[Any]) -> ConvertError | None:
@@ -141,6 +155,10 @@ class _Places:
             self._owners[id(vars(module))] = (vars(module), dict(vars(module)))
         caches = [v for _, owner in self._shared for v in vars(owner).values() if hasattr(v, "cache_clear")]
         self._caches = [(cache, cache.cache_info().currsize) for cache in caches if hasattr(cache, "cache_info")]
+
+    def buffers(self) -> set[Any]:
+        """Which buffers there are."""
+        return {(id(m), key) for _, m, _ in self._modules for key, held in m._buffers.items() if held is not None}
 
     def _remember(self, value: Any, depth: int = 0) -> None:
         """Note what lists, dicts and objects hold, so that it can be put back."""

@@ -262,6 +262,28 @@ class Memorised(nn.Module):
         return self.shown + _table(x.shape[-1]) + self.notes.keys
 
 
+class Registered(nn.Module):
+    """A table that becomes a buffer at the first call."""
+
+    def __init__(self, declared: bool) -> None:
+        super().__init__()
+        self.inner = nn.Linear(3, 3)
+        if declared:
+            self.register_buffer("table", None, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if getattr(self, "table", None) is None:
+            self.register_buffer("table", torch.arange(x.shape[-1]).float(), persistent=False)
+        return self.inner(x) + self.table  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_buffer_made_at_the_first_call_is_a_memo(declared: bool) -> None:
+    module, x = Registered(declared), torch.rand(2, 3)
+    for _ in range(2):
+        same_as_eager(module, x)
+
+
 def test_memos_are_as_before() -> None:
     module, x = Memorised(), torch.rand(2, 3)
     for _ in range(2):
