@@ -119,12 +119,13 @@ def memory_of(model: nn.Module, call: Call, changes: Changes, read: Iterable[Any
 
     ``read`` are the tensors, neither parameters nor inputs, that the trace found the forward to read.
     """
-    assigned = changes.assigned
+    assigned, reason = changes.assigned, "the forward reads it and puts another in its place"
     if assigned and not _is_read([old for olds in assigned.values() for old in olds], read):
-        assigned = {} if _repeats_itself(model, call) else assigned
+        reason = _difference(model, call)
+        assigned = assigned if reason else {}
         changes.places.restore()
     name = type(model).__name__
-    problems = [Problem(path, "the forward changes it") for path in assigned]
+    problems = [Problem(path, reason) for path in assigned]
     problems += [Problem(drawn, "the forward draws from it, and a trace keeps one number") for drawn in changes.drawn]
     if not problems:
         return None
@@ -306,19 +307,23 @@ def _same(old: Any, new: Any) -> bool:
     return old is new
 
 
-def _repeats_itself(model: nn.Module, call: Call) -> bool:
-    """Whether a copy that was called before gives what a fresh one does: for other inputs, and for the same again."""
+def _difference(model: nn.Module, call: Call) -> str:
+    """Why what the forward changes matters; "" where a copy that was called before gives what a fresh one does."""
     import torch
     from torch.utils import _pytree
 
     same = (call.args, call.kwargs)
     others = _pytree.tree_map_only(torch.Tensor, _other, same)
-    # The model may refuse other inputs.
     alone = _results(model, [others])
-    results = _results(model, [same, same] if alone is None else [same, others, same])
-    if results is None:
-        return False
-    return _all_equal(results[0], results[-1]) and (alone is None or _all_equal(results[1], alone[0]))
+    # The model may refuse other inputs.
+    results = _results(model, [same, same] if isinstance(alone, Exception) else [same, others, same])
+    if isinstance(results, Exception):
+        text = " ".join(str(results).split())[:120]
+        return f"the forward changes it, and whether that matters cannot be tried on a copy of the model: {text}"
+    repeated = _all_equal(results[0], results[-1])
+    if repeated and (isinstance(alone, Exception) or _all_equal(results[1], alone[0])):
+        return ""
+    return "the forward changes it, and a later call gives something else"
 
 
 def _other(tensor: Any) -> Any:
@@ -327,8 +332,8 @@ def _other(tensor: Any) -> Any:
     return turned * 0.7 if tensor.dtype.is_floating_point else turned
 
 
-def _results(model: nn.Module, calls: list[Any]) -> list[list[Any]] | None:
-    """What a copy of the model returns, call after call; None where it cannot be copied, or fails."""
+def _results(model: nn.Module, calls: list[Any]) -> list[list[Any]] | Exception:
+    """What a copy of the model returns, call after call, or why it cannot be copied or called."""
     import torch
     from torch.utils import _pytree
 
@@ -340,8 +345,8 @@ def _results(model: nn.Module, calls: list[Any]) -> list[list[Any]] | None:
                 for result in (twin(*args, **kwargs) for args, kwargs in calls)
             ]
         # The user's code may raise anything; what cannot be tried is not taken for harmless.
-        except Exception:  # noqa: BLE001
-            return None
+        except Exception as error:  # noqa: BLE001
+            return error
 
 
 def _all_equal(first: list[Any], second: list[Any]) -> bool:

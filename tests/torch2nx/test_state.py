@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
+import threading
 from typing import Any
 
 import numpy as np
@@ -282,6 +283,20 @@ def test_a_buffer_made_at_the_first_call_is_a_memo(declared: bool) -> None:
     module, x = Registered(declared), torch.rand(2, 3)
     for _ in range(2):
         same_as_eager(module, x)
+
+
+def test_a_model_that_cannot_be_copied_is_refused_with_that_reason() -> None:
+    class Locked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lock, self.size = threading.Lock(), 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.size = x.shape[0]
+            return x + 1
+
+    with pytest.raises(ConvertError, match="cannot be tried on a copy of the model: cannot pickle"):
+        convert(Locked(), torch.rand(2, 3))
 
 
 def test_memos_are_as_before() -> None:
