@@ -18,6 +18,7 @@ from torch2nx.errors import ConvertError
 from torch2nx.memory import is_eval_alias
 from torch2nx.samples import Call
 from torch2nx.trace import bound_arguments
+from torch2nx.watch import watched
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +43,7 @@ def export(model: torch.nn.Module, call: Call) -> tuple[ExportedProgram, Convert
     ):  # fmt: skip
         warnings.simplefilter("ignore")
         try:
-            with state.watched(model) as changes:
+            with watched(model) as changes:
                 program = torch.export.export(model, call.args, call.kwargs, strict=False)
             memory = state.memory_of(model, call, changes, _read_by(program))
             if memory is None and changes.made_buffer:
