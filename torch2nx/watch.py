@@ -26,13 +26,16 @@ if TYPE_CHECKING:
 #: what ``nn.Module`` itself keeps in ``__dict__``, and hooks change
 _OF_TORCH: Final = frozenset(
     {
-        "_parameters", "_modules", "_backward_hooks", "_backward_pre_hooks", "_forward_hooks", "_state_dict_hooks",
-        "_forward_hooks_always_called", "_forward_hooks_with_kwargs", "_forward_pre_hooks",
+        "_parameters", "_buffers", "_modules", "_backward_hooks", "_backward_pre_hooks", "_forward_hooks",
+        "_state_dict_hooks", "_forward_hooks_always_called", "_forward_hooks_with_kwargs", "_forward_pre_hooks",
         "_forward_pre_hooks_with_kwargs", "_is_full_backward_hook", "_load_state_dict_post_hooks",
         "_load_state_dict_pre_hooks", "_non_persistent_buffers_set", "_state_dict_pre_hooks", "training",
         "_initialize_hook", "_load_hook",
     }
 )  # fmt: skip
+
+#: packages whose classes and files are not the user's
+_FOREIGN: Final = frozenset({"torch", "builtins", "numpy", *sys.stdlib_module_names})
 
 #: containers are looked into so far; a file may hold a whole data set
 _DEEPEST: Final = 4
@@ -62,8 +65,7 @@ class Changes:
 def watched(model: nn.Module) -> Iterator[Changes]:
     """While the model is traced: what its forward has changed, complete at the end.
 
-    Buffers, globals, class attributes and the members of lists and dicts are what they were afterwards; torch does
-    so for the other attributes.
+    Afterwards every place that is watched holds what it held before.
     """
     before: _Kept = {}
     drawn: dict[str, Any] = {}
@@ -135,13 +137,13 @@ class Places:
     def kept(self, parameters: _Names) -> _Kept:
         """path -> what is kept there; containers by their members, parameters by their names."""
         found: _Kept = {}
-        for prefix, module, recomputed in self._modules:
+        for name, module, recomputed in self._modules:
+            path = f"{self._name}.{name}." if name else f"{self._name}."
             for key, value in (*vars(module).items(), *module._buffers.items()):
-                if key not in _OF_TORCH and key not in recomputed and key != "_buffers":
-                    found[".".join(filter(None, (self._name, prefix, key)))] = _members(value, parameters)
-            found[".".join(filter(None, (self._name, prefix, "forward")))] = _members(_defaults(module), parameters)
-            for name, child in module._modules.items():
-                found[".".join(filter(None, (self._name, prefix, name)))] = child
+                if key not in _OF_TORCH and key not in recomputed:
+                    found[path + key] = _members(value, parameters)
+            found[path + "forward"] = _members(_defaults(module), parameters)
+            found |= {path + key: child for key, child in module._modules.items()}
         for prefix, owner in self._shared:
             for key, value in _plain(owner).items():
                 found[f"{prefix}.{key}"] = _members(value, parameters)
@@ -149,6 +151,12 @@ class Places:
 
     def restore(self) -> None:
         """Put back what was there when this was made, and forget what was memorised since."""
+        known = {(id(owner), key) for owner, key, _ in self._values}
+        for _, owner in self._shared:
+            for key, value in _plain(owner).items():
+                # A new one without tensors may be another library's, made while it was first used.
+                if (id(owner), key) not in known and _tensors_in(value):
+                    delattr(owner, key)
         for owner, key, value in self._values:
             if vars(owner).get(key) is not value:
                 setattr(owner, key, value)
@@ -179,7 +187,7 @@ def _is_object(value: Any) -> bool:
 
 
 def _is_users(kind: type) -> bool:
-    return kind.__module__.split(".")[0] not in ("torch", "builtins", "numpy", *sys.stdlib_module_names)
+    return kind.__module__.partition(".")[0] not in _FOREIGN
 
 
 def _plain(owner: Any) -> dict[str, Any]:
@@ -199,10 +207,9 @@ def _recomputed(module: nn.Module) -> set[str]:
 
 
 def _random_states() -> dict[str, Any]:
-    states: dict[str, Any] = {"random": random.getstate()}
-    of_numpy: dict[str, Any] = np.random.get_state(legacy=False)
-    words = of_numpy["state"]
-    return states | {"numpy.random": (words["key"].tobytes(), words["pos"], of_numpy["gauss"])}
+    numpy: dict[str, Any] = np.random.get_state(legacy=False)
+    words = numpy["state"]
+    return {"random": random.getstate(), "numpy.random": (words["key"].tobytes(), words["pos"], numpy["gauss"])}
 
 
 def _names_of_parameters(model: nn.Module) -> _Names:

@@ -104,7 +104,6 @@ class _Binder:
         )
 
     def _let(self, let: Any, mutator: Any) -> Any:
-
         if self._pending is None:
             return mutator.default_mutate(let)
         value = mutator.mutate(let.value)

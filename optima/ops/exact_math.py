@@ -156,6 +156,7 @@ def opaque(x: Scalar) -> Scalar:
     return tirx.sqrt(x) if isinstance(x, tirx.FloatImm) and x.value == 0 else x
 
 
+#: literals beyond this may lie at an end of their dtype's range
 _FAR = 2**30
 
 #: where no sum or product of two overflows

@@ -121,9 +121,9 @@ class OfTheFile(nn.Module):
     """Two memories that belong to no module."""
 
     def forward(self, x: Tensor) -> Tensor:
-        global SUM
+        global SUM, NEW
         CALLS.append(1)
-        SUM = SUM + x.sum(1, keepdim=True)
+        SUM = NEW = SUM + x.sum(1, keepdim=True)
         return x * len(CALLS) + SUM
 
 
@@ -141,7 +141,7 @@ def test_a_memory_outside_the_modules_is_refused_and_put_back() -> None:
         with pytest.raises(ConvertError) as caught:
             convert(nn.Sequential(module), torch.rand(2, 3))
         assert all(path in str(caught.value) for path in paths)
-    assert (CALLS, OfTheClass.count) == ([], 0) and before is SUM
+    assert (CALLS, OfTheClass.count) == ([], 0) and before is SUM and "NEW" not in globals()
 
 
 @pytest.mark.parametrize("draw", [random.random, np.random.rand])
