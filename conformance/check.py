@@ -18,7 +18,7 @@ from conformance.samples import Sample
 from devices import DeviceEnum, UserError
 from optima.manager import Manager
 from optima.ops.reference import to_numpy, to_torch
-from optima.verification import without_fast_path
+from optima.verification import AS_ACCURATE, distances, without_fast_path
 from torch2nx.converter import Torch2GraphConverter
 
 #: a sample was equal; refused with a typed error; wrong; crashed; PyTorch itself does not run it; or it draws random
@@ -122,21 +122,12 @@ def _compared(sample: Sample, expected: list[torch.Tensor], actual: list[torch.T
 
 def _as_accurate(sample: Sample, index: int, want: torch.Tensor, got: torch.Tensor) -> bool:
     """Whether the answer is as near the float64 result as eager's own is, where the problem is ill conditioned."""
-    if not want.is_floating_point() or want.shape != got.shape or want.dtype != got.dtype or not want.numel():
-        return False
     try:
         exact = _eager(sample, torch.float64)[index]
     except Exception:  # noqa: BLE001 - not every operator has a float64 form
         return False
-    if exact.dtype != torch.float64:
-        return False
-    finite = exact.isfinite()
-    same_elsewhere = torch.equal(want[~finite].nan_to_num(), got[~finite].nan_to_num())
-    if not same_elsewhere or not bool(got[finite].isfinite().all()) or not bool(finite.any()):
-        return False
-    theirs = (want.double() - exact)[finite].abs().max().item()
-    ours = (got.double() - exact)[finite].abs().max().item()
-    return bool(ours <= 2 * theirs)
+    found = distances(exact, want, got)
+    return found is not None and found[1] <= AS_ACCURATE * found[0]
 
 
 def _line(error: BaseException) -> str:

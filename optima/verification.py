@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
+#: an answer is as accurate as eager's within this times eager's distance from the float64 result
+AS_ACCURATE: Final = 2.0
+
 #: four times the spacing of the type beside 1: a chain of half results may round each of them differently
 HALF_TOLERANCES: Final = {"float16": 2.0**-8, "bfloat16": 2.0**-5}
 
@@ -264,6 +267,25 @@ def difference(expected: Array, found: Array | None, dtype: str, tolerance: floa
     largest = float(np.abs(a[finite] - b[finite]).max())
     error = largest / scale if scale else (0.0 if largest == 0 else float("inf"))
     return error, f"differs by {error:.1e} of its scale" if error > tolerance else ""
+
+
+def distances(exact: torch.Tensor, want: torch.Tensor, got: torch.Tensor) -> tuple[float, float] | None:
+    """How far eager's answer ``want`` and ``got`` are from the float64 result ``exact`` where that is finite.
+
+    Of ill-conditioned problems eager itself is far from it: ``got`` is as accurate if it is not much farther. None
+    where they cannot be compared: another shape or type, or numbers that are not finite in other places.
+    """
+    import torch
+
+    alike = want.shape == got.shape == exact.shape and want.dtype == got.dtype and exact.dtype == torch.float64
+    if not alike or not want.is_floating_point():
+        return None
+    finite = exact.isfinite()
+    same_elsewhere = torch.equal(want[~finite].nan_to_num(), got[~finite].nan_to_num())
+    if not same_elsewhere or not bool(got[finite].isfinite().all()) or not bool(finite.any()):
+        return None
+    theirs, ours = (float((t.double() - exact)[finite].abs().max()) for t in (want, got))
+    return theirs, ours
 
 
 def _wide(array: Array, dtype: str) -> Array:

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from zoo.result import CRASHED, DEEP, EQUAL, NOT_RUN, REFUSED, TOLERANCES, WRONG, Result
+from optima.verification import AS_ACCURATE
+from zoo.result import ACCURATE, CRASHED, DEEP, EQUAL, ILL_CONDITIONED, NOT_RUN, REFUSED, TOLERANCES, WRONG, Result
 
 _HEAD = """# The zoo
 
@@ -25,7 +26,8 @@ An output is equal when its largest difference from eager's is within {shallow:g
 {deep:g} for a model of {calls} kernel calls or more (a deep chain), {float16:.1e} where weights or outputs are
 float16, {bfloat16:.1e} where they are bfloat16 (four times the spacing of the type beside 1, since a chain of half
 results may round each of them differently). Integers and booleans must be the same. The error shown is the worst
-over all outputs.
+over all outputs. A model beyond that whose results lie as near float64's as eager's own (within {accurate:g} times the
+distance, eager's at most {ill:g} tolerances) is counted by itself.
 
 {machine}
 
@@ -45,7 +47,7 @@ def page(results: Sequence[Result], *, source: str = "", workers: int = 1) -> st
         timed="" if any(r.eager for r in results) else " (but not timed)",
         summary=_summary(results), machine=_machine(results), calls=DEEP,
         workers="one worker per core" if workers == 1 else f"{workers} models at a time, which spoils the times",
-        **TOLERANCES,
+        accurate=AS_ACCURATE, ill=ILL_CONDITIONED, **TOLERANCES,
     )  # fmt: skip
     parts = [head, "## Equal to eager", _table(_COLUMNS, [_row(r) for r in results if r.status == EQUAL])]
     others = [r for r in results if r.status != EQUAL]
@@ -64,6 +66,8 @@ def _command(source: str) -> str:
 def _summary(results: Sequence[Result]) -> str:
     counts = Counter(r.status for r in results)
     told = [f"{counts[EQUAL]} of {len(results)} models are equal to eager"]
+    if counts[ACCURATE]:
+        told.append(f"{counts[ACCURATE]} as near to float64's result as eager")
     told += [f"{counts[status]} {status}" for status in (REFUSED, WRONG, CRASHED, NOT_RUN) if counts[status]]
     return ", ".join(told) + "."
 

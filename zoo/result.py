@@ -6,14 +6,17 @@ from dataclasses import dataclass
 
 from optima.verification import HALF_TOLERANCES
 
-#: equal to eager; refused with a typed error; wrong; crashed, hung or leaked an exception that is not ours;
-#: not run, because eager PyTorch fails on it or its library is not installed
-EQUAL, REFUSED, WRONG, CRASHED, NOT_RUN = "equal", "refused", "wrong", "crashed", "not run"
+#: equal to eager; not equal, but as near the float64 result as eager is (an ill-conditioned chain); refused with a
+#: typed error; wrong; crashed, hung or leaked an exception that is not ours; not run, because eager PyTorch fails on
+#: it or its library is not installed
+EQUAL, ACCURATE, REFUSED, WRONG, CRASHED, NOT_RUN = "equal", "accurate", "refused", "wrong", "crashed", "not run"
 
 #: kernel calls from which on a model counts as a deep chain
 DEEP = 50
 #: of an output's scale: a shallow model, a deep chain, and what half types keep
 TOLERANCES = {"shallow": 1e-4, "deep": 1e-3, **HALF_TOLERANCES}
+#: how far eager may be from the float64 result, in tolerances, for that to be rounding's doing
+ILL_CONDITIONED = 10.0
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ import pytest
 import torch
 from torch import nn
 
+from optima.verification import distances
 from zoo.entry import entries
+from zoo.measure import _is_as_accurate, _Subject
 from zoo.page import page
 from zoo.process import Settings, list_names, run_one
 from zoo.randomize import randomize
@@ -126,3 +128,33 @@ def test_a_real_model_is_equal_to_eager(name: str, library: str) -> None:
         pytest.skip(f"{library} is not installed: make zoo-env")
     row = run_one(name, "", Settings(compile_workers=1))
     assert row.status == EQUAL, row
+
+
+class Draws(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.rand_like(x)
+
+
+def test_what_float64_says_of_a_model() -> None:
+    x = torch.linspace(0.1, 1, 5)
+    subject = _Subject(nn.Softplus().eval(), (x,), {})
+    subject.expected = subject.run()
+    assert subject.exact is not None and subject.exact[0].dtype == torch.float64
+    assert distances(subject.exact[0], subject.expected[0], subject.expected[0] + 1) is not None
+    drawing = _Subject(Draws(), (x,), {})
+    drawing.expected = drawing.run()
+    assert drawing.exact is None
+
+
+def test_as_accurate_is_about_eagers_distance_and_that_is_small() -> None:
+    assert _is_as_accurate((1e-3, 2e-3), 1e-2)
+    assert not _is_as_accurate((1e-3, 2.1e-3), 1e-2)
+    assert not _is_as_accurate((0.5, 0.5), 1e-2)
+
+
+def test_distances_need_numbers_in_the_same_places() -> None:
+    exact, want = torch.tensor([1.0, torch.inf]).double(), torch.tensor([1.5, torch.inf])
+    assert distances(exact, want, torch.tensor([1.25, torch.inf])) == (0.5, 0.25)
+    assert distances(exact, want, torch.tensor([1.25, 3.0])) is None
+    assert distances(exact, want, torch.tensor([torch.nan, torch.inf])) is None
+    assert distances(exact, want, torch.tensor([1.25])) is None
