@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.models.random_modules import Case, Step, failure, make, smallest
+from tests.models.random_modules.comparing import failure
+from tests.models.random_modules.grammar import make
+from tests.models.random_modules.programs import Case, Step
+from tests.models.random_modules.shrinking import smallest
 
 #: each compiles about ten kernels
 QUICK = range(3000, 3012)
