@@ -12,7 +12,7 @@ $(STAMP): pyproject.toml $(wildcard optima/native/*.c optima/native/*.h)
 	@$(PYTHON) -c 'import sys; sys.exit("Optima needs Python 3.11 or newer; run: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[compile,plot,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[compile,onnx,plot,dev]'
 	touch $(STAMP)
 
 demo: $(STAMP)

@@ -26,6 +26,7 @@ ROOMS = (
         "optima.recipe",
     ),
     ("optima.graph_io",),
+    ("optima.onnx_export",),
     ("optima.backends.base",),
     ("optima.allocation",),
     ("optima.partition",),

@@ -11,6 +11,8 @@ from optima.ops import vector_math as vm
 from optima.ops.entry import REQUIRED, OpEntry, OpView, Te, Trait
 from optima.ops.exact_math import Scalar, dtype_of
 from optima.ops.indices import axis
+from optima.ops.onnx.activation import ROUTES
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.pointwise import Tensors, pointwise, supported
 from optima.ops.promotion import is_float, scalar_fits
 from optima.ops.reference import aten
@@ -228,23 +230,26 @@ def _prelu_reason(view: OpView) -> str | None:
 _ELEMENTWISE = frozenset({Trait.ELEMENTWISE})
 _PRELU: Te = supported(_prelu, _prelu_reason)
 
-ENTRIES: tuple[OpEntry, ...] = (
-    activation("relu", _relu),
-    activation("hardtanh", _hardtanh, {"min_val": -1, "max_val": 1}, _hardtanh_reason),
-    activation("hardsigmoid", lambda view, x: _sixth(x)),
-    activation("hardswish", _hardswish),
-    activation("leaky_relu", _leaky_relu, {"negative_slope": 0.01}),
-    activation("silu", _silu),
-    activation("gelu", _gelu, {"approximate": "none"}, _gelu_reason),
-    activation("elu", _elu, {"alpha": 1, "scale": 1, "input_scale": 1}),
-    activation("celu", _celu, {"alpha": 1.0}),
-    activation("selu", lambda view, x: _exponential_unit(x, _SELU_ALPHA, _SELU_SCALE, 1.0)),
-    activation("softplus", _softplus, {"beta": 1, "threshold": 20}),
-    activation("mish", _mish),
-    activation("log_sigmoid", _log_sigmoid),
-    activation("threshold", _threshold, {"threshold": REQUIRED, "value": REQUIRED}, _threshold_reason),
-    activation("hardshrink", _hardshrink, {"lambd": 0.5}),
-    activation("softshrink", _softshrink, {"lambd": 0.5}),
-    OpEntry("glu", ("self",), aten("glu"), {"dim": -1}, frozenset(), supported(_glu)),
-    OpEntry("prelu", ("self", "weight"), aten("prelu"), {}, _ELEMENTWISE, _PRELU),
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (
+        activation("relu", _relu),
+        activation("hardtanh", _hardtanh, {"min_val": -1, "max_val": 1}, _hardtanh_reason),
+        activation("hardsigmoid", lambda view, x: _sixth(x)),
+        activation("hardswish", _hardswish),
+        activation("leaky_relu", _leaky_relu, {"negative_slope": 0.01}),
+        activation("silu", _silu),
+        activation("gelu", _gelu, {"approximate": "none"}, _gelu_reason),
+        activation("elu", _elu, {"alpha": 1, "scale": 1, "input_scale": 1}),
+        activation("celu", _celu, {"alpha": 1.0}),
+        activation("selu", lambda view, x: _exponential_unit(x, _SELU_ALPHA, _SELU_SCALE, 1.0)),
+        activation("softplus", _softplus, {"beta": 1, "threshold": 20}),
+        activation("mish", _mish),
+        activation("log_sigmoid", _log_sigmoid),
+        activation("threshold", _threshold, {"threshold": REQUIRED, "value": REQUIRED}, _threshold_reason),
+        activation("hardshrink", _hardshrink, {"lambd": 0.5}),
+        activation("softshrink", _softshrink, {"lambd": 0.5}),
+        OpEntry("glu", ("self",), aten("glu"), {"dim": -1}, frozenset(), supported(_glu)),
+        OpEntry("prelu", ("self", "weight"), aten("prelu"), {}, _ELEMENTWISE, _PRELU),
+    ),
+    ROUTES,
 )

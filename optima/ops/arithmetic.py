@@ -9,6 +9,8 @@ from optima.ops import exact_math as em
 from optima.ops.division import float_floor_divide, float_remainder, integer_divide, integer_power, integer_remainder
 from optima.ops.entry import OpEntry, OpView, Trait
 from optima.ops.exact_math import Scalar, dtype_of
+from optima.ops.onnx.arithmetic import ROUTES
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.pointwise import Refuse, pointwise
 from optima.ops.promotion import is_float, scalar_fits
 from optima.ops.reference import aten
@@ -191,36 +193,41 @@ def _heaviside(view: OpView, x: Scalar, values: Scalar) -> Scalar:
 
 _PAIR = ("self", "other")
 
-ENTRIES: tuple[OpEntry, ...] = (
-    arithmetic("add", _PAIR, lambda v, a, b: em.add(a, _scaled(v, "alpha", b)), {"alpha": 1}, _factor_reason("alpha")),
-    arithmetic(
-        "sub",
-        _PAIR,
-        lambda v, a, b: em.subtract(a, _scaled(v, "alpha", b)),
-        {"alpha": 1},
-        _factor_reason("alpha"),
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (
+        arithmetic(
+            "add", _PAIR, lambda v, a, b: em.add(a, _scaled(v, "alpha", b)), {"alpha": 1}, _factor_reason("alpha")
+        ),
+        arithmetic(
+            "sub",
+            _PAIR,
+            lambda v, a, b: em.subtract(a, _scaled(v, "alpha", b)),
+            {"alpha": 1},
+            _factor_reason("alpha"),
+        ),
+        arithmetic(
+            "rsub",
+            _PAIR,
+            lambda v, a, b: em.subtract(b, _scaled(v, "alpha", a)),
+            {"alpha": 1},
+            _factor_reason("alpha"),
+        ),
+        arithmetic("mul", _PAIR, lambda v, a, b: em.multiply(a, b)),
+        arithmetic("div", _PAIR, _divide, {"rounding_mode": None}, _divide_reason),
+        arithmetic("floor_divide", _PAIR, lambda v, a, b: _rounded_divide("floor", a, b), refuse=_no_bool),
+        arithmetic("remainder", _PAIR, _remainder("floor"), refuse=_no_bool),
+        arithmetic("fmod", _PAIR, _remainder("trunc"), refuse=_no_bool),
+        arithmetic("pow", ("self", "exponent"), _power, refuse=_power_reason),
+        arithmetic("maximum", _PAIR, lambda v, a, b: em.maximum(a, b)),
+        arithmetic("minimum", _PAIR, lambda v, a, b: em.minimum(a, b)),
+        arithmetic("fmax", _PAIR, _extreme_number),
+        arithmetic("fmin", _PAIR, _extreme_number),
+        arithmetic("heaviside", ("self", "values"), _heaviside),
+        arithmetic("hypot", _PAIR, _hypot),
+        arithmetic("atan2", _PAIR, _atan2),
+        arithmetic("addcmul", ("self", "tensor1", "tensor2"), _multiply_add, {"value": 1}, _factor_reason("value")),
+        arithmetic("addcdiv", ("self", "tensor1", "tensor2"), _divide_add, {"value": 1}, _divide_add_reason),
+        arithmetic("lerp", ("self", "end", "weight"), _lerp),
     ),
-    arithmetic(
-        "rsub",
-        _PAIR,
-        lambda v, a, b: em.subtract(b, _scaled(v, "alpha", a)),
-        {"alpha": 1},
-        _factor_reason("alpha"),
-    ),
-    arithmetic("mul", _PAIR, lambda v, a, b: em.multiply(a, b)),
-    arithmetic("div", _PAIR, _divide, {"rounding_mode": None}, _divide_reason),
-    arithmetic("floor_divide", _PAIR, lambda v, a, b: _rounded_divide("floor", a, b), refuse=_no_bool),
-    arithmetic("remainder", _PAIR, _remainder("floor"), refuse=_no_bool),
-    arithmetic("fmod", _PAIR, _remainder("trunc"), refuse=_no_bool),
-    arithmetic("pow", ("self", "exponent"), _power, refuse=_power_reason),
-    arithmetic("maximum", _PAIR, lambda v, a, b: em.maximum(a, b)),
-    arithmetic("minimum", _PAIR, lambda v, a, b: em.minimum(a, b)),
-    arithmetic("fmax", _PAIR, _extreme_number),
-    arithmetic("fmin", _PAIR, _extreme_number),
-    arithmetic("heaviside", ("self", "values"), _heaviside),
-    arithmetic("hypot", _PAIR, _hypot),
-    arithmetic("atan2", _PAIR, _atan2),
-    arithmetic("addcmul", ("self", "tensor1", "tensor2"), _multiply_add, {"value": 1}, _factor_reason("value")),
-    arithmetic("addcdiv", ("self", "tensor1", "tensor2"), _divide_add, {"value": 1}, _divide_add_reason),
-    arithmetic("lerp", ("self", "end", "weight"), _lerp),
+    ROUTES,
 )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from optima.ops.contraction import broadcast_index
 from optima.ops.entry import Cost, OpEntry, OpView, Te, Trait
+from optima.ops.onnx.contraction import ATTENTION
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.reference import aten
 from optima.ops.te_attention import LANES, blocked_attention
 from optima.ops.te_reduce import FLOATS, Expr, accumulator, const, finish, fold, fold_terms, load
@@ -169,14 +171,17 @@ def _cost(view: OpView) -> Cost:
     return Cost(flops, float(sum(t.nbytes for t in view.operands.values()) + out.nbytes))
 
 
-ENTRIES: tuple[OpEntry, ...] = (
-    OpEntry(
-        "scaled_dot_product_attention",
-        ("query", "key", "value", "attn_mask?"),
-        aten("scaled_dot_product_attention"),
-        attrs={"dropout_p": 0.0, "is_causal": False, "scale": None, "enable_gqa": False},
-        traits=frozenset({Trait.CONTRACTION, Trait.REDUCTION}),
-        te=Te(_attention, _refuse),
-        cost=_cost,
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (
+        OpEntry(
+            "scaled_dot_product_attention",
+            ("query", "key", "value", "attn_mask?"),
+            aten("scaled_dot_product_attention"),
+            attrs={"dropout_p": 0.0, "is_causal": False, "scale": None, "enable_gqa": False},
+            traits=frozenset({Trait.CONTRACTION, Trait.REDUCTION}),
+            te=Te(_attention, _refuse),
+            cost=_cost,
+        ),
     ),
+    ATTENTION,
 )

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from optima.ops import exact_math as em
 from optima.ops.entry import OpEntry, OpView, Trait
 from optima.ops.exact_math import Scalar, dtype_of
+from optima.ops.onnx.compare import ROUTES
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.pointwise import pointwise, promoted
 from optima.ops.promotion import is_float
 from optima.ops.reference import aten
@@ -69,40 +71,43 @@ def _masked_fill_dtype(view: OpView) -> str:
     return view.operands["self"].dtype
 
 
-ENTRIES: tuple[OpEntry, ...] = (
-    _comparison("eq", em.equal),
-    _comparison("ne", em.not_equal),
-    _comparison("lt", em.less),
-    _comparison("le", em.less_equal),
-    _comparison("gt", lambda a, b: em.less(b, a)),
-    _comparison("ge", lambda a, b: em.less_equal(b, a)),
-    _logical("logical_and", _PAIR, em.logical_and),
-    _logical("logical_or", _PAIR, em.logical_or),
-    _logical("logical_xor", _PAIR, em.logical_xor),
-    _logical("logical_not", ("self",), em.logical_not),
-    _bitwise("bitwise_and", _PAIR, em.logical_and),
-    _bitwise("bitwise_or", _PAIR, em.logical_or),
-    _bitwise("bitwise_xor", _PAIR, em.logical_xor),
-    _bitwise("bitwise_not", ("self",), em.logical_not),
-    _classify("isnan", em.is_nan),
-    _classify("isinf", _is_inf),
-    _classify("isfinite", lambda x: em.less(em.absolute(x), _infinity(x))),
-    _classify("isposinf", lambda x: em.equal(x, _infinity(x))),
-    _classify("isneginf", lambda x: em.equal(x, _infinity(x, -1.0))),
-    OpEntry(
-        "where",
-        ("condition", "self", "other"),
-        aten("where"),
-        {},
-        _ELEMENTWISE,
-        pointwise(_where, "condition", "self", "other", masks=("condition",)),
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (
+        _comparison("eq", em.equal),
+        _comparison("ne", em.not_equal),
+        _comparison("lt", em.less),
+        _comparison("le", em.less_equal),
+        _comparison("gt", lambda a, b: em.less(b, a)),
+        _comparison("ge", lambda a, b: em.less_equal(b, a)),
+        _logical("logical_and", _PAIR, em.logical_and),
+        _logical("logical_or", _PAIR, em.logical_or),
+        _logical("logical_xor", _PAIR, em.logical_xor),
+        _logical("logical_not", ("self",), em.logical_not),
+        _bitwise("bitwise_and", _PAIR, em.logical_and),
+        _bitwise("bitwise_or", _PAIR, em.logical_or),
+        _bitwise("bitwise_xor", _PAIR, em.logical_xor),
+        _bitwise("bitwise_not", ("self",), em.logical_not),
+        _classify("isnan", em.is_nan),
+        _classify("isinf", _is_inf),
+        _classify("isfinite", lambda x: em.less(em.absolute(x), _infinity(x))),
+        _classify("isposinf", lambda x: em.equal(x, _infinity(x))),
+        _classify("isneginf", lambda x: em.equal(x, _infinity(x, -1.0))),
+        OpEntry(
+            "where",
+            ("condition", "self", "other"),
+            aten("where"),
+            {},
+            _ELEMENTWISE,
+            pointwise(_where, "condition", "self", "other", masks=("condition",)),
+        ),
+        OpEntry(
+            "masked_fill",
+            ("self", "mask", "value"),
+            aten("masked_fill"),
+            {},
+            _ELEMENTWISE,
+            pointwise(_masked_fill, "self", "mask", "value", dtype=_masked_fill_dtype, masks=("mask",)),
+        ),
     ),
-    OpEntry(
-        "masked_fill",
-        ("self", "mask", "value"),
-        aten("masked_fill"),
-        {},
-        _ELEMENTWISE,
-        pointwise(_masked_fill, "self", "mask", "value", dtype=_masked_fill_dtype, masks=("mask",)),
-    ),
+    ROUTES,
 )

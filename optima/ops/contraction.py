@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optima.ops.entry import Cost, OpEntry, OpView, Te, Trait
+from optima.ops.onnx.contraction import ROUTES
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.reference import aten
 from optima.ops.te_contract import Label, contract, term_of
 from optima.ops.te_reduce import (
@@ -32,9 +34,7 @@ def broadcast_index(index: Sequence[Any], shape: Sequence[int]) -> tuple[Any, ..
     return tuple(0 if extent == 1 else i for i, extent in zip(tail, shape, strict=True))
 
 
-def product(
-    a: te.Tensor, b: te.Tensor, shape: Sequence[int], dtype: str, *, transposed: bool = False
-) -> te.Tensor:
+def product(a: te.Tensor, b: te.Tensor, shape: Sequence[int], dtype: str, *, transposed: bool = False) -> te.Tensor:
     """``a @ b`` (``a @ b.T`` when ``transposed``) of output ``shape``, in the accumulator of ``dtype``.
 
     Ranks and broadcasting as in ``torch.matmul``: batch axes, then the row axis where ``a`` has one, then the
@@ -155,16 +155,19 @@ def _entry(
 
 _SCALES = {"beta": 1, "alpha": 1}
 
-ENTRIES: tuple[OpEntry, ...] = (
-    _entry("linear", ("input", "weight", "bias?"), _linear),
-    _entry("matmul", ("self", "other"), _matmul),
-    _entry("mm", ("self", "mat2"), _matmul),
-    _entry("bmm", ("self", "mat2"), _matmul),
-    _entry("mv", ("self", "vec"), _matmul),
-    _entry("dot", ("self", "tensor"), _matmul),
-    _entry("vdot", ("self", "other"), _matmul),
-    _entry("addmm", ("self", "mat1", "mat2"), _scaled_sum("mat1", "mat2"), _SCALES),
-    _entry("addmv", ("self", "mat", "vec"), _scaled_sum("mat", "vec"), _SCALES),
-    _entry("addbmm", ("self", "batch1", "batch2"), _scaled_sum("batch1", "batch2", _summed_batch), _SCALES),
-    _entry("baddbmm", ("self", "batch1", "batch2"), _scaled_sum("batch1", "batch2"), _SCALES),
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (
+        _entry("linear", ("input", "weight", "bias?"), _linear),
+        _entry("matmul", ("self", "other"), _matmul),
+        _entry("mm", ("self", "mat2"), _matmul),
+        _entry("bmm", ("self", "mat2"), _matmul),
+        _entry("mv", ("self", "vec"), _matmul),
+        _entry("dot", ("self", "tensor"), _matmul),
+        _entry("vdot", ("self", "other"), _matmul),
+        _entry("addmm", ("self", "mat1", "mat2"), _scaled_sum("mat1", "mat2"), _SCALES),
+        _entry("addmv", ("self", "mat", "vec"), _scaled_sum("mat", "vec"), _SCALES),
+        _entry("addbmm", ("self", "batch1", "batch2"), _scaled_sum("batch1", "batch2", _summed_batch), _SCALES),
+        _entry("baddbmm", ("self", "batch1", "batch2"), _scaled_sum("batch1", "batch2"), _SCALES),
+    ),
+    ROUTES,
 )

@@ -7,6 +7,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from optima.ops.entry import Cost, OpEntry, OpView, Te, Trait
+from optima.ops.onnx.convolution import CONVOLUTION
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.reference import aten
 from optima.ops.te_reduce import FLOATS, INTEGERS, accumulator, finish, fold_terms, load, refuse_dtypes
 from optima.ops.te_transposed import MOST_PHASES, Channels, by_phase, with_phase_axes
@@ -120,7 +122,10 @@ def _entry(name: str, spatial: int, transposed: bool) -> OpEntry:
     )
 
 
-ENTRIES: tuple[OpEntry, ...] = (
-    *(_entry(f"conv{n}d", n, False) for n in (1, 2, 3)),
-    *(_entry(f"conv_transpose{n}d", n, True) for n in (1, 2, 3)),
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (
+        *(_entry(f"conv{n}d", n, False) for n in (1, 2, 3)),
+        *(_entry(f"conv_transpose{n}d", n, True) for n in (1, 2, 3)),
+    ),
+    CONVOLUTION,
 )

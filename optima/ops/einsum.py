@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optima.ops.entry import REQUIRED, Cost, OpEntry, OpView, Te, Trait
+from optima.ops.onnx.contraction import EINSUM
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.promotion import dtype_reason
 from optima.ops.reference import aten
 from optima.ops.te_contract import Label, Term, contract, term_of
@@ -158,9 +160,12 @@ def _entry(
     )
 
 
-ENTRIES: tuple[OpEntry, ...] = (
-    _entry("einsum", ("tensors*",), _einsum, _cost, {"equation": REQUIRED, "path": None}),
-    _entry("tensordot", ("self", "other"), _tensordot, _dot_cost, {"dims_self": REQUIRED, "dims_other": REQUIRED}),
-    _entry("inner", ("self", "other"), _inner, _dot_cost),
-    _entry("bilinear", ("input1", "input2", "weight", "bias?"), _bilinear, _bilinear_cost),
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (
+        _entry("einsum", ("tensors*",), _einsum, _cost, {"equation": REQUIRED, "path": None}),
+        _entry("tensordot", ("self", "other"), _tensordot, _dot_cost, {"dims_self": REQUIRED, "dims_other": REQUIRED}),
+        _entry("inner", ("self", "other"), _inner, _dot_cost),
+        _entry("bilinear", ("input1", "input2", "weight", "bias?"), _bilinear, _bilinear_cost),
+    ),
+    EINSUM,
 )

@@ -10,6 +10,8 @@ from optima.ops import exact_math as em
 from optima.ops import vector_math as vm
 from optima.ops.entry import REQUIRED, OpEntry, OpView, Te, Trait
 from optima.ops.exact_math import Scalar, dtype_of
+from optima.ops.onnx.elementwise import ROUTES
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.pointwise import Tensors, pointwise, supported
 from optima.ops.promotion import is_float, scalar_fits
 from optima.ops.reference import aten
@@ -179,43 +181,46 @@ def _special(name: str, route: Te, attrs: Mapping[str, Any]) -> OpEntry:
     return OpEntry(name, ("self",), aten(name), attrs, frozenset({Trait.ELEMENTWISE}), route)
 
 
-ENTRIES: tuple[OpEntry, ...] = (
-    unary("abs", em.absolute),
-    unary("neg", em.negative),
-    unary("sign", _sign),
-    unary("square", _square),
-    unary("sqrt", _sqrt),
-    unary("rsqrt", lambda x: _reciprocal(_sqrt(x))),
-    unary("reciprocal", _reciprocal),
-    unary("exp", vm.exp),
-    unary("exp2", _intrinsic("exp2")),
-    unary("expm1", vm.expm1),
-    unary("log", vm.log),
-    unary("log1p", vm.log1p),
-    unary("log2", _intrinsic("log2")),
-    unary("log10", _intrinsic("log10")),
-    unary("erf", vm.erf),
-    unary("tanh", vm.tanh),
-    unary("sigmoid", vm.sigmoid),
-    *(unary(name, _intrinsic(name)) for name in ("sin", "cos", "tan", "asin", "acos", "atan")),
-    *(unary(name, _intrinsic(name)) for name in ("sinh", "cosh", "asinh", "acosh", "atanh")),
-    *(unary(name, _rounding(name)) for name in ("floor", "ceil", "trunc")),
-    unary("frac", _frac),
-    unary("angle", _angle),
-    unary("deg2rad", _scaled(math.pi / 180)),
-    unary("rad2deg", _scaled(180 / math.pi)),
-    _special(
-        "round",
-        pointwise(_round, "self", refuse=_round_reason),
-        {"decimals": 0},
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (
+        unary("abs", em.absolute),
+        unary("neg", em.negative),
+        unary("sign", _sign),
+        unary("square", _square),
+        unary("sqrt", _sqrt),
+        unary("rsqrt", lambda x: _reciprocal(_sqrt(x))),
+        unary("reciprocal", _reciprocal),
+        unary("exp", vm.exp),
+        unary("exp2", _intrinsic("exp2")),
+        unary("expm1", vm.expm1),
+        unary("log", vm.log),
+        unary("log1p", vm.log1p),
+        unary("log2", _intrinsic("log2")),
+        unary("log10", _intrinsic("log10")),
+        unary("erf", vm.erf),
+        unary("tanh", vm.tanh),
+        unary("sigmoid", vm.sigmoid),
+        *(unary(name, _intrinsic(name)) for name in ("sin", "cos", "tan", "asin", "acos", "atan")),
+        *(unary(name, _intrinsic(name)) for name in ("sinh", "cosh", "asinh", "acosh", "atanh")),
+        *(unary(name, _rounding(name)) for name in ("floor", "ceil", "trunc")),
+        unary("frac", _frac),
+        unary("angle", _angle),
+        unary("deg2rad", _scaled(math.pi / 180)),
+        unary("rad2deg", _scaled(180 / math.pi)),
+        _special(
+            "round",
+            pointwise(_round, "self", refuse=_round_reason),
+            {"decimals": 0},
+        ),
+        _special(
+            "nan_to_num",
+            pointwise(_nan_to_num, "self", refuse=_nan_to_num_reason),
+            {"nan": None, "posinf": None, "neginf": None},
+        ),
+        _clamp_entry("clamp", "min", "max"),
+        _clamp_entry("clamp_min", "min"),
+        _clamp_entry("clamp_max", "max"),
+        _special("to", supported(_to), {"dtype": REQUIRED}),
     ),
-    _special(
-        "nan_to_num",
-        pointwise(_nan_to_num, "self", refuse=_nan_to_num_reason),
-        {"nan": None, "posinf": None, "neginf": None},
-    ),
-    _clamp_entry("clamp", "min", "max"),
-    _clamp_entry("clamp_min", "min"),
-    _clamp_entry("clamp_max", "max"),
-    _special("to", supported(_to), {"dtype": REQUIRED}),
+    ROUTES,
 )

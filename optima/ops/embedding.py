@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from optima.ops import exact_math as em
 from optima.ops.entry import OpEntry, OpView, Trait
 from optima.ops.indexing import within
+from optima.ops.onnx.indexing import EMBEDDING
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.pointwise import supported
 from optima.ops.reference import aten
 from optima.ops.te_addresses import lanes
@@ -178,35 +180,38 @@ def _one_hot_reference(**arguments: Any) -> Any:
     return (x.unsqueeze(-1) == torch.arange(classes, device=x.device)).to(torch.int64)
 
 
-ENTRIES: tuple[OpEntry, ...] = (
-    OpEntry(
-        "embedding",
-        ("weight", "indices"),
-        aten("embedding"),
-        {"padding_idx": -1, "scale_grad_by_freq": False, "sparse": False},
-        _INJECTIVE,
-        supported(_embedding),
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (
+        OpEntry(
+            "embedding",
+            ("weight", "indices"),
+            aten("embedding"),
+            {"padding_idx": -1, "scale_grad_by_freq": False, "sparse": False},
+            _INJECTIVE,
+            supported(_embedding),
+        ),
+        OpEntry(
+            "embedding_bag",
+            ("weight", "indices", "offsets", "per_sample_weights?"),
+            _bag_reference,
+            {
+                "scale_grad_by_freq": False,
+                "mode": _SUM,
+                "sparse": False,
+                "include_last_offset": False,
+                "padding_idx": None,
+            },
+            frozenset({Trait.OPAQUE}),
+            supported(_embedding_bag, _bag_reason),
+        ),
+        OpEntry(
+            "one_hot",
+            ("self",),
+            _one_hot_reference,
+            {"num_classes": -1},
+            _INJECTIVE,
+            supported(_one_hot, _one_hot_reason),
+        ),
     ),
-    OpEntry(
-        "embedding_bag",
-        ("weight", "indices", "offsets", "per_sample_weights?"),
-        _bag_reference,
-        {
-            "scale_grad_by_freq": False,
-            "mode": _SUM,
-            "sparse": False,
-            "include_last_offset": False,
-            "padding_idx": None,
-        },
-        frozenset({Trait.OPAQUE}),
-        supported(_embedding_bag, _bag_reason),
-    ),
-    OpEntry(
-        "one_hot",
-        ("self",),
-        _one_hot_reference,
-        {"num_classes": -1},
-        _INJECTIVE,
-        supported(_one_hot, _one_hot_reason),
-    ),
+    EMBEDDING,
 )

@@ -15,6 +15,8 @@ from optima.graph import Graph, Op, TensorType
 if TYPE_CHECKING:
     from tvm import te
 
+    from optima.ops.onnx.site import OpSite
+
 
 class Trait(Enum):
     """What passes may ask of an op; they never ask for its name."""
@@ -105,6 +107,23 @@ class Te:
 
 
 @dataclass(frozen=True)
+class Onnx:
+    """The graph route: devices whose compilers read ONNX.
+
+    ``emit(site)`` writes the op's nodes and returns the name of its output, or a list of names. ``refuse(view)``
+    gives the reason why these attributes or ranks cannot be written, or None; ``dtypes`` are those that operands
+    and outputs may have. ``opset`` is the first version of the operator set that it can be written in;
+    ``constants`` are operands that must be parameters, since their data is written in another order.
+    """
+
+    emit: Callable[[OpSite], str | list[str]]
+    refuse: Callable[[OpView], str | None] = lambda view: None
+    dtypes: tuple[str, ...] = ("float32", "float16")
+    opset: int = 11
+    constants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Cost:
     """Work of one op: floating-point operations, and bytes read and written once each."""
 
@@ -133,7 +152,7 @@ class OpEntry:
     attrs: Mapping[str, Any] = field(default_factory=dict)
     traits: frozenset[Trait] = frozenset()
     te: Te | No = No("no kernel route")
-    onnx: Any = No("no ONNX emission yet")
+    onnx: Onnx | No = No("no ONNX emission")
     cost: Callable[[OpView], Cost] = streaming_cost
     #: the torch operator that it is traced from, for an operator of the user's own: "mylib::cube"
     source: str = ""
@@ -149,4 +168,18 @@ class OpEntry:
         if isinstance(self.te, No):
             return self.te
         reason = self.te.refuse(view)
+        return No(reason) if reason else Yes()
+
+    def onnx_answer(self, view: OpView, opset: int) -> Answer:
+        """Whether the op as it stands can be written as ONNX of this version of the operator set."""
+        if isinstance(self.onnx, No):
+            return No(f"{self.name} has {self.onnx.reason}")
+        if opset < self.onnx.opset:
+            return No(f"{self.name} needs ONNX opset {self.onnx.opset}, the device takes {opset}")
+        for kind in (*view.operands.values(), *view.outputs):
+            if kind.dtype not in self.onnx.dtypes:
+                return No(f"{self.name} of {kind.dtype} has no ONNX emission")
+            if kind.numel == 0:
+                return No("a tensor without elements has no ONNX emission")
+        reason = self.onnx.refuse(view)
         return No(reason) if reason else Yes()

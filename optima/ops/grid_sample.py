@@ -14,6 +14,8 @@ from typing import Any
 
 from optima.ops import exact_math as em
 from optima.ops.entry import REQUIRED, Cost, OpEntry, OpView, Te
+from optima.ops.onnx.resize import GRID_SAMPLE
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.pointwise import Tensors, supported
 from optima.ops.reference import aten
 from optima.ops.te_reduce import accumulator, finish, load, refuse_dtypes
@@ -237,20 +239,23 @@ def _affine_grid(view: OpView, tensors: Tensors) -> list[Any]:
     return [finish(te.compute(out.shape, at, name="affine"), acc, out.dtype)]
 
 
-ENTRIES: tuple[OpEntry, ...] = (
-    OpEntry(
-        "grid_sampler",
-        ("input", "grid"),
-        aten("grid_sampler"),
-        {"interpolation_mode": REQUIRED, "padding_mode": REQUIRED, "align_corners": REQUIRED},
-        te=Te(_grid_sampler, _refuse),
-        cost=_sampler_cost,
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (
+        OpEntry(
+            "grid_sampler",
+            ("input", "grid"),
+            aten("grid_sampler"),
+            {"interpolation_mode": REQUIRED, "padding_mode": REQUIRED, "align_corners": REQUIRED},
+            te=Te(_grid_sampler, _refuse),
+            cost=_sampler_cost,
+        ),
+        OpEntry(
+            "affine_grid_generator",
+            ("theta",),
+            aten("affine_grid_generator"),
+            {"size": REQUIRED, "align_corners": REQUIRED},
+            te=supported(_affine_grid, refuse_dtypes("float32", "float64", "float16", "bfloat16")),
+        ),
     ),
-    OpEntry(
-        "affine_grid_generator",
-        ("theta",),
-        aten("affine_grid_generator"),
-        {"size": REQUIRED, "align_corners": REQUIRED},
-        te=supported(_affine_grid, refuse_dtypes("float32", "float64", "float16", "bfloat16")),
-    ),
+    GRID_SAMPLE,
 )

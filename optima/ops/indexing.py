@@ -12,6 +12,8 @@ from optima.ops import exact_math as em
 from optima.ops.entry import REQUIRED, OpEntry, OpView, Trait
 from optima.ops.exact_math import dtype_of
 from optima.ops.indices import axis, dense_index
+from optima.ops.onnx.indexing import INDEXING
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.pointwise import Refuse, Tensors, read, supported
 from optima.ops.promotion import scalar_fits
 from optima.ops.reference import aten
@@ -199,13 +201,18 @@ def _triangle(keep: Callable[[Any, int], Any]) -> Callable[[OpView, Tensors], li
     return compute
 
 
-ENTRIES: tuple[OpEntry, ...] = (
-    _indexing("index_select", ("self", "index"), _index_select, {"dim": REQUIRED}),
-    _indexing("gather", ("self", "index"), _gather, {"dim": REQUIRED, "sparse_grad": False}),
-    _indexing("index", ("self", "indices*"), _index, {}, positions_reason),
-    _indexing("take", ("self", "index"), _take, {}),
-    _indexing("take_along_dim", ("self", "indices"), _take_along_dim, {"dim": None}),
-    _indexing("_unsafe_masked_index", ("self", "mask", "indices*"), _masked_index, {"fill": REQUIRED}, _masked_reason),
-    _indexing("tril", ("self",), _triangle(lambda ahead, d: ahead <= d), {"diagonal": 0}),
-    _indexing("triu", ("self",), _triangle(lambda ahead, d: ahead >= d), {"diagonal": 0}),
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (
+        _indexing("index_select", ("self", "index"), _index_select, {"dim": REQUIRED}),
+        _indexing("gather", ("self", "index"), _gather, {"dim": REQUIRED, "sparse_grad": False}),
+        _indexing("index", ("self", "indices*"), _index, {}, positions_reason),
+        _indexing("take", ("self", "index"), _take, {}),
+        _indexing("take_along_dim", ("self", "indices"), _take_along_dim, {"dim": None}),
+        _indexing(
+            "_unsafe_masked_index", ("self", "mask", "indices*"), _masked_index, {"fill": REQUIRED}, _masked_reason
+        ),
+        _indexing("tril", ("self",), _triangle(lambda ahead, d: ahead <= d), {"diagonal": 0}),
+        _indexing("triu", ("self",), _triangle(lambda ahead, d: ahead >= d), {"diagonal": 0}),
+    ),
+    INDEXING,
 )

@@ -8,6 +8,8 @@ from typing import Any
 from optima.ops import exact_math as em
 from optima.ops.entry import REQUIRED, OpEntry, OpView, Trait
 from optima.ops.indices import axis, slice_bounds
+from optima.ops.onnx.joining import ROUTES
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.pointwise import Refuse, Tensors, read, supported
 from optima.ops.promotion import scalar_fits
 from optima.ops.reference import aten
@@ -224,20 +226,23 @@ def _fill_reason(view: OpView) -> str | None:
     return None if fits else f"value={value!r} does not fit in {dtype}"
 
 
-ENTRIES: tuple[OpEntry, ...] = (
-    _joining("cat", ("tensors*",), _cat, {"dim": 0}),
-    _joining("stack", ("tensors*",), _stack, {"dim": 0}),
-    _joining("pad", ("self",), _pad, {"pad": REQUIRED, "mode": "constant", "value": None}, _pad_reason),
-    _joining("constant_pad_nd", ("self",), _pad, {"pad": REQUIRED, "value": 0}, _pad_reason),
-    _joining("slice_scatter", ("self", "src"), _slice_scatter, {"dim": 0, "start": None, "end": None, "step": 1}),
-    _joining("select_scatter", ("self", "src"), _select_scatter, {"dim": REQUIRED, "index": REQUIRED}),
-    OpEntry("copy", ("self", "src"), aten("copy"), {}, _INJECTIVE, supported(_copy)),
-    OpEntry(
-        "fill",
-        ("self", "value"),
-        aten("fill"),
-        {},
-        frozenset({Trait.ELEMENTWISE}),
-        supported(_fill, _fill_reason),
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (
+        _joining("cat", ("tensors*",), _cat, {"dim": 0}),
+        _joining("stack", ("tensors*",), _stack, {"dim": 0}),
+        _joining("pad", ("self",), _pad, {"pad": REQUIRED, "mode": "constant", "value": None}, _pad_reason),
+        _joining("constant_pad_nd", ("self",), _pad, {"pad": REQUIRED, "value": 0}, _pad_reason),
+        _joining("slice_scatter", ("self", "src"), _slice_scatter, {"dim": 0, "start": None, "end": None, "step": 1}),
+        _joining("select_scatter", ("self", "src"), _select_scatter, {"dim": REQUIRED, "index": REQUIRED}),
+        OpEntry("copy", ("self", "src"), aten("copy"), {}, _INJECTIVE, supported(_copy)),
+        OpEntry(
+            "fill",
+            ("self", "value"),
+            aten("fill"),
+            {},
+            frozenset({Trait.ELEMENTWISE}),
+            supported(_fill, _fill_reason),
+        ),
     ),
+    ROUTES,
 )

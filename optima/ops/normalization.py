@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from optima.ops.entry import REQUIRED, Cost, OpEntry, OpView, Te, Trait
+from optima.ops.onnx.normalization import ROUTES
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.reference import aten
 from optima.ops.te_reduce import FLOATS, Expr, Source, accumulator, const, convert, finish, fold, load, refuse_dtypes
 
@@ -250,55 +252,58 @@ def _entry(
 _STATISTICS = ("input", "weight?", "bias?", "running_mean?", "running_var?")
 _STORED = {"momentum": REQUIRED, "eps": REQUIRED, "cudnn_enabled": REQUIRED}
 
-ENTRIES: tuple[OpEntry, ...] = (
-    _entry(
-        "batch_norm",
-        _STATISTICS,
-        {"training": REQUIRED, **_STORED},
-        Te(_batch_norm, _refuse_training),
-        operations=3,
-        trait=Trait.ELEMENTWISE,
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (
+        _entry(
+            "batch_norm",
+            _STATISTICS,
+            {"training": REQUIRED, **_STORED},
+            Te(_batch_norm, _refuse_training),
+            operations=3,
+            trait=Trait.ELEMENTWISE,
+        ),
+        _entry(
+            "instance_norm",
+            _STATISTICS,
+            {"use_input_stats": REQUIRED, **_STORED},
+            Te(_instance_norm, _refuse_instance),
+            operations=8,
+        ),
+        _entry(
+            "layer_norm",
+            ("input", "weight?", "bias?"),
+            {"normalized_shape": REQUIRED, "eps": 1e-5, "cudnn_enable": True},
+            Te(_layer_norm, _FLOATING),
+            operations=8,
+        ),
+        _entry(
+            "group_norm",
+            ("input", "weight?", "bias?"),
+            {"num_groups": REQUIRED, "eps": 1e-5, "cudnn_enabled": True},
+            Te(_group_norm, _FLOATING),
+            operations=8,
+        ),
+        _entry(
+            "native_layer_norm",
+            ("input", "weight?", "bias?"),
+            {"normalized_shape": REQUIRED, "eps": REQUIRED},
+            Te(_layer_norm, _FLOATING),
+            operations=8,
+        ),
+        _entry(
+            "native_group_norm",
+            ("input", "weight?", "bias?"),
+            {"N": REQUIRED, "C": REQUIRED, "HxW": REQUIRED, "group": REQUIRED, "eps": REQUIRED},
+            Te(_group_norm, _FLOATING),
+            operations=8,
+        ),
+        _entry(
+            "rms_norm",
+            ("input", "weight?"),
+            {"normalized_shape": REQUIRED, "eps": None},
+            Te(_rms_norm, _FLOATING),
+            operations=4,
+        ),
     ),
-    _entry(
-        "instance_norm",
-        _STATISTICS,
-        {"use_input_stats": REQUIRED, **_STORED},
-        Te(_instance_norm, _refuse_instance),
-        operations=8,
-    ),
-    _entry(
-        "layer_norm",
-        ("input", "weight?", "bias?"),
-        {"normalized_shape": REQUIRED, "eps": 1e-5, "cudnn_enable": True},
-        Te(_layer_norm, _FLOATING),
-        operations=8,
-    ),
-    _entry(
-        "group_norm",
-        ("input", "weight?", "bias?"),
-        {"num_groups": REQUIRED, "eps": 1e-5, "cudnn_enabled": True},
-        Te(_group_norm, _FLOATING),
-        operations=8,
-    ),
-    _entry(
-        "native_layer_norm",
-        ("input", "weight?", "bias?"),
-        {"normalized_shape": REQUIRED, "eps": REQUIRED},
-        Te(_layer_norm, _FLOATING),
-        operations=8,
-    ),
-    _entry(
-        "native_group_norm",
-        ("input", "weight?", "bias?"),
-        {"N": REQUIRED, "C": REQUIRED, "HxW": REQUIRED, "group": REQUIRED, "eps": REQUIRED},
-        Te(_group_norm, _FLOATING),
-        operations=8,
-    ),
-    _entry(
-        "rms_norm",
-        ("input", "weight?"),
-        {"normalized_shape": REQUIRED, "eps": None},
-        Te(_rms_norm, _FLOATING),
-        operations=4,
-    ),
+    ROUTES,
 )

@@ -8,6 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from optima.ops.entry import REQUIRED, Cost, OpEntry, OpView, Te, Trait
+from optima.ops.onnx.reduction import ORDERING
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.reference import aten
 from optima.ops.te_control import Frame, lazily, number, when
 from optima.ops.te_keys import Items, Rows, key_dtype, nan_key, order_key, over_rows
@@ -256,13 +258,16 @@ def _entry(
     return OpEntry(name, ("self",), reference, attrs, frozenset({Trait.OPAQUE}), Te(compute, refuse), cost=_cost)
 
 
-ENTRIES: tuple[OpEntry, ...] = (
-    _entry("sort", _sort, _SORTED, _ALL, partial(aten("sort.stable"), stable=True)),
-    _entry("argsort", _sort, _SORTED, _ALL, partial(aten("argsort.stable"), stable=True)),
-    _entry("msort", _sort, {}, _ALL, aten("msort")),
-    _entry("topk", _topk, {"k": REQUIRED, "dim": -1, "largest": True, "sorted": True}, _NUMBERS, aten("topk")),
-    _entry("kthvalue", _kthvalue, {"k": REQUIRED, "dim": -1, "keepdim": False}, _NUMBERS, aten("kthvalue")),
-    _entry("median", _median, _FOLDED, _MEDIAN, _of_all_or_dim("median")),
-    _entry("nanmedian", _median, _FOLDED, _MEDIAN, _of_all_or_dim("nanmedian")),
-    _entry("mode", _mode, {"dim": -1, "keepdim": False}, _ALL, aten("mode")),
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (
+        _entry("sort", _sort, _SORTED, _ALL, partial(aten("sort.stable"), stable=True)),
+        _entry("argsort", _sort, _SORTED, _ALL, partial(aten("argsort.stable"), stable=True)),
+        _entry("msort", _sort, {}, _ALL, aten("msort")),
+        _entry("topk", _topk, {"k": REQUIRED, "dim": -1, "largest": True, "sorted": True}, _NUMBERS, aten("topk")),
+        _entry("kthvalue", _kthvalue, {"k": REQUIRED, "dim": -1, "keepdim": False}, _NUMBERS, aten("kthvalue")),
+        _entry("median", _median, _FOLDED, _MEDIAN, _of_all_or_dim("median")),
+        _entry("nanmedian", _median, _FOLDED, _MEDIAN, _of_all_or_dim("nanmedian")),
+        _entry("mode", _mode, {"dim": -1, "keepdim": False}, _ALL, aten("mode")),
+    ),
+    ORDERING,
 )

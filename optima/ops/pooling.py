@@ -8,6 +8,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from optima.ops.entry import REQUIRED, Cost, OpEntry, OpView, Te, Trait
+from optima.ops.onnx.convolution import POOLING
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.reference import aten
 from optima.ops.te_pool import adaptive_windows, argmax_fold, average_divisor
 from optima.ops.te_reduce import (
@@ -182,4 +184,7 @@ def _of_rank(n: int) -> tuple[OpEntry, ...]:
     )
 
 
-ENTRIES: tuple[OpEntry, ...] = (*_of_rank(1), *_of_rank(2), *_of_rank(3))
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (*_of_rank(1), *_of_rank(2), *_of_rank(3)),
+    POOLING,
+)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from optima.ops.entry import REQUIRED, Cost, OpEntry, OpView, Te, Trait
+from optima.ops.onnx.recurrent import ROUTES
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.reference import aten
 from optima.ops.te_gates import CELLS, Direction
 from optima.ops.te_recurrent import run_direction
@@ -127,22 +129,25 @@ def _cost(view: OpView) -> Cost:
     return Cost(products + 10.0 * steps * hidden.shape[0] * hidden.shape[2], float(moved))
 
 
-ENTRIES: tuple[OpEntry, ...] = tuple(
-    OpEntry(
-        name,
-        ("input", "hx*" if cell.memory else "hx", "params*"),
-        aten(f"{name}.input"),
-        attrs={
-            "has_biases": REQUIRED,
-            "num_layers": REQUIRED,
-            "dropout": REQUIRED,
-            "train": REQUIRED,
-            "bidirectional": REQUIRED,
-            "batch_first": REQUIRED,
-        },
-        traits=frozenset({Trait.OPAQUE}),
-        te=Te(_layers, _refuse),
-        cost=_cost,
-    )
-    for name, cell in CELLS.items()
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    tuple(
+        OpEntry(
+            name,
+            ("input", "hx*" if cell.memory else "hx", "params*"),
+            aten(f"{name}.input"),
+            attrs={
+                "has_biases": REQUIRED,
+                "num_layers": REQUIRED,
+                "dropout": REQUIRED,
+                "train": REQUIRED,
+                "bidirectional": REQUIRED,
+                "batch_first": REQUIRED,
+            },
+            traits=frozenset({Trait.OPAQUE}),
+            te=Te(_layers, _refuse),
+            cost=_cost,
+        )
+        for name, cell in CELLS.items()
+    ),
+    ROUTES,
 )

@@ -8,6 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from optima.ops.entry import Cost, OpEntry, OpView, Te, Trait
+from optima.ops.onnx.reduction import REDUCTION
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.reference import aten
 from optima.ops.te_argextremum import argextremum
 from optima.ops.te_norm import p_norm
@@ -187,35 +189,34 @@ def _entry(
     refuse: Callable[[OpView], str | None],
     reference: Callable[..., Any],
 ) -> OpEntry:
-    return OpEntry(
-        name, ("self",), reference, attrs, frozenset({Trait.REDUCTION}), Te(compute, refuse), cost=_cost
-    )
+    return OpEntry(name, ("self",), reference, attrs, frozenset({Trait.REDUCTION}), Te(compute, refuse), cost=_cost)
 
 
 _DIM: dict[str, Any] = {"dim": None, "keepdim": False}
 _SPREAD = {**_DIM, "unbiased": True, "correction": None}
 
-ENTRIES: tuple[OpEntry, ...] = (
-    _entry("sum", partial(_fold, "sum"), {**_DIM, "dtype": None}, _ALL, aten("sum.dim_IntList")),
-    _entry("mean", _mean, {**_DIM, "dtype": None}, _ALL, aten("mean.dim")),
-    _entry(
-        "prod", partial(_fold, "prod"), {**_DIM, "dtype": None}, _ALL, _either("prod.default", "prod.dim_int")
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (
+        _entry("sum", partial(_fold, "sum"), {**_DIM, "dtype": None}, _ALL, aten("sum.dim_IntList")),
+        _entry("mean", _mean, {**_DIM, "dtype": None}, _ALL, aten("mean.dim")),
+        _entry("prod", partial(_fold, "prod"), {**_DIM, "dtype": None}, _ALL, _either("prod.default", "prod.dim_int")),
+        _entry("amax", partial(_fold, "max"), {"dim": (), "keepdim": False}, _ALL, aten("amax")),
+        _entry("amin", partial(_fold, "min"), {"dim": (), "keepdim": False}, _ALL, aten("amin")),
+        _entry("max", partial(_extremum, "max"), _DIM, _ALL, _either("max.default", "max.dim")),
+        _entry("min", partial(_extremum, "min"), _DIM, _ALL, _either("min.default", "min.dim")),
+        _entry("argmax", partial(_arg, "max"), _DIM, _NUMBERS, aten("argmax")),
+        _entry("argmin", partial(_arg, "min"), _DIM, _NUMBERS, aten("argmin")),
+        _entry("any", partial(_truth, "any"), _DIM, _ALL, _truth_reference("any")),
+        _entry("all", partial(_truth, "all"), _DIM, _ALL, _truth_reference("all")),
+        _entry("var", partial(_spread, False), _SPREAD, _FLOATING, _spread_reference("var")),
+        _entry("std", partial(_spread, True), _SPREAD, _FLOATING, _spread_reference("std")),
+        _entry(
+            "linalg_vector_norm",
+            _vector_norm,
+            {"ord": 2, **_DIM, "dtype": None},
+            _FLOATING,
+            aten("linalg_vector_norm"),
+        ),
     ),
-    _entry("amax", partial(_fold, "max"), {"dim": (), "keepdim": False}, _ALL, aten("amax")),
-    _entry("amin", partial(_fold, "min"), {"dim": (), "keepdim": False}, _ALL, aten("amin")),
-    _entry("max", partial(_extremum, "max"), _DIM, _ALL, _either("max.default", "max.dim")),
-    _entry("min", partial(_extremum, "min"), _DIM, _ALL, _either("min.default", "min.dim")),
-    _entry("argmax", partial(_arg, "max"), _DIM, _NUMBERS, aten("argmax")),
-    _entry("argmin", partial(_arg, "min"), _DIM, _NUMBERS, aten("argmin")),
-    _entry("any", partial(_truth, "any"), _DIM, _ALL, _truth_reference("any")),
-    _entry("all", partial(_truth, "all"), _DIM, _ALL, _truth_reference("all")),
-    _entry("var", partial(_spread, False), _SPREAD, _FLOATING, _spread_reference("var")),
-    _entry("std", partial(_spread, True), _SPREAD, _FLOATING, _spread_reference("std")),
-    _entry(
-        "linalg_vector_norm",
-        _vector_norm,
-        {"ord": 2, **_DIM, "dtype": None},
-        _FLOATING,
-        aten("linalg_vector_norm"),
-    ),
+    REDUCTION,
 )

@@ -8,6 +8,8 @@ from typing import Any
 
 from optima.ops import exact_math as em
 from optima.ops.entry import REQUIRED, OpEntry, OpView, Trait
+from optima.ops.onnx.resize import RESIZE
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.pointwise import Tensors, supported
 from optima.ops.promotion import is_float
 from optima.ops.reference import aten
@@ -30,7 +32,7 @@ from optima.ops.te_resample import (
 Compute = Callable[[OpView, Tensors], list[Any]]
 
 
-def _axes(view: OpView) -> list[Axis]:
+def resized_axes(view: OpView) -> list[Axis]:
     """The spatial axes. Integers are placed with float32 positions."""
     shape, target = view.first.shape[2:], view.outputs[0].shape[2:]
     factors = view.attrs.get("scale_factors") or [None] * len(shape)
@@ -45,7 +47,7 @@ def _picked(usual: Callable[[Axis, Any], Any], by_row: Callable[[Axis, Any], Any
     def compute(view: OpView, tensors: Tensors) -> list[Any]:
         from tvm import te
 
-        x, axes = tensors["input"], _axes(view)
+        x, axes = tensors["input"], resized_axes(view)
         place = by_row if len(axes) == 2 else usual
 
         def at(*index: Any) -> Any:
@@ -59,7 +61,7 @@ def _picked(usual: Callable[[Axis, Any], Any], by_row: Callable[[Axis, Any], Any
 def _linear(view: OpView, tensors: Tensors) -> list[Any]:
     from tvm import te
 
-    x, out, axes = tensors["input"], view.outputs[0], _axes(view)
+    x, out, axes = tensors["input"], view.outputs[0], resized_axes(view)
     dtype = em.math_dtype(out.dtype)
 
     def at(*index: Any) -> Any:
@@ -96,7 +98,7 @@ def _each_axis(view: OpView, tensors: Tensors, one: Callable[[Any, int, Axis], A
     from tvm import te
 
     value, out = tensors["input"], view.outputs[0]
-    for k, axis in reversed(list(enumerate(_axes(view)))):
+    for k, axis in reversed(list(enumerate(resized_axes(view)))):
         value = one(value, 2 + k, axis)
     return [te.compute(out.shape, lambda *i: em.cast(value(*i), out.dtype), name="resampled")]
 
@@ -185,7 +187,7 @@ def _float_reason(view: OpView) -> str | None:
 def _filter_reason(kind: Filter, view: OpView) -> str | None:
     if view.first.dtype not in ("float32", "float64"):
         return f"{view.op} of {view.first.dtype}: torch filters half-width floats on no CPU, and uint8 in fixed point"
-    if not all(kind.reaches(axis) for axis in _axes(view)):
+    if not all(kind.reaches(axis) for axis in resized_axes(view)):
         return f"{view.op} with factors that point past the source"
     if view.outputs[0].shape[3] == 1 and view.outputs[0].shape[2] != view.first.shape[2]:
         return f"{view.op} to one column: torch's kernel filters its rows wrongly"
@@ -235,14 +237,17 @@ def _resize(name: str, compute: Compute, refuse: Callable[[OpView], str | None])
     )
 
 
-ENTRIES: tuple[OpEntry, ...] = (
-    *(_resize(f"upsample_nearest{d}d", _picked(nearest, nearest_by_row), _size_reason) for d in (1, 2, 3)),
-    *(
-        _resize(f"_upsample_nearest_exact{d}d", _picked(nearest_exact, nearest_exact_by_row), _size_reason)
-        for d in (1, 2, 3)
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (
+        *(_resize(f"upsample_nearest{d}d", _picked(nearest, nearest_by_row), _size_reason) for d in (1, 2, 3)),
+        *(
+            _resize(f"_upsample_nearest_exact{d}d", _picked(nearest_exact, nearest_exact_by_row), _size_reason)
+            for d in (1, 2, 3)
+        ),
+        *(_resize(f"upsample_{name}", _linear, _float_reason) for name in ("linear1d", "bilinear2d", "trilinear3d")),
+        _resize("upsample_bicubic2d", _cubic, _float_reason),
+        _resize("_upsample_bilinear2d_aa", _filtered(LINEAR_FILTER), partial(_filter_reason, LINEAR_FILTER)),
+        _resize("_upsample_bicubic2d_aa", _filtered(CUBIC_FILTER), partial(_filter_reason, CUBIC_FILTER)),
     ),
-    *(_resize(f"upsample_{name}", _linear, _float_reason) for name in ("linear1d", "bilinear2d", "trilinear3d")),
-    _resize("upsample_bicubic2d", _cubic, _float_reason),
-    _resize("_upsample_bilinear2d_aa", _filtered(LINEAR_FILTER), partial(_filter_reason, LINEAR_FILTER)),
-    _resize("_upsample_bicubic2d_aa", _filtered(CUBIC_FILTER), partial(_filter_reason, CUBIC_FILTER)),
+    RESIZE,
 )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from optima.ops.entry import REQUIRED, OpEntry, OpView, Te, Trait
 from optima.ops.exact_math import let
+from optima.ops.onnx.reduction import SCAN
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.reference import aten
 from optima.ops.te_control import when
 from optima.ops.te_keys import key_dtype, nan_key, order_key
@@ -158,10 +160,13 @@ _DIM = {"dim": REQUIRED}
 _TYPED = {"dim": REQUIRED, "dtype": None}
 _ALL = (*FLOATS, *INTEGERS, "bool")
 
-ENTRIES: tuple[OpEntry, ...] = (
-    _entry("cumsum", partial(_folded, operator.add), _TYPED, *_ALL),
-    _entry("cumprod", partial(_folded, operator.mul), _TYPED, *_ALL),
-    _entry("cummax", partial(_extremum, "max"), _DIM, *_ALL),
-    _entry("cummin", partial(_extremum, "min"), _DIM, *_ALL),
-    _entry("logcumsumexp", partial(_folded, _log_add_exp), _DIM, *FLOATS),
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (
+        _entry("cumsum", partial(_folded, operator.add), _TYPED, *_ALL),
+        _entry("cumprod", partial(_folded, operator.mul), _TYPED, *_ALL),
+        _entry("cummax", partial(_extremum, "max"), _DIM, *_ALL),
+        _entry("cummin", partial(_extremum, "min"), _DIM, *_ALL),
+        _entry("logcumsumexp", partial(_folded, _log_add_exp), _DIM, *FLOATS),
+    ),
+    SCAN,
 )

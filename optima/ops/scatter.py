@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from optima.ops import exact_math as em
 from optima.ops.entry import REQUIRED, OpEntry, OpView, Trait
 from optima.ops.indices import axis
+from optima.ops.onnx.indexing import SCATTER
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.pointwise import Refuse, supported
 from optima.ops.promotion import scalar_fits
 from optima.ops.reference import aten
@@ -184,50 +186,53 @@ def _named(view: OpView) -> str:
     return _OLD_NAMES.get(reduce, reduce) if reduce else "set"
 
 
-ENTRIES: tuple[OpEntry, ...] = (
-    _entry(
-        "scatter",
-        ("self", "index", "src?"),
-        partial(_scatter, _named),
-        {"value": None, "reduce": None},
-        _number_reason("value"),
-        _same_dtype("src"),
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (
+        _entry(
+            "scatter",
+            ("self", "index", "src?"),
+            partial(_scatter, _named),
+            {"value": None, "reduce": None},
+            _number_reason("value"),
+            _same_dtype("src"),
+        ),
+        _entry("scatter_add", ("self", "index", "src"), partial(_scatter, _always("sum")), {}, _same_dtype("src")),
+        _entry(
+            "scatter_reduce",
+            ("self", "index", "src"),
+            partial(_scatter, _named),
+            {"reduce": REQUIRED, "include_self": True},
+            _same_dtype("src"),
+        ),
+        _entry(
+            "index_add",
+            ("self", "index", "source"),
+            partial(_index_write, _always("sum"), "source"),
+            {"alpha": 1},
+            _number_reason("alpha"),
+            _same_dtype("source"),
+        ),
+        _entry(
+            "index_copy",
+            ("self", "index", "source"),
+            partial(_index_write, _always("set"), "source"),
+            {},
+            _same_dtype("source"),
+        ),
+        _entry(
+            "index_fill",
+            ("self", "index", "value?"),
+            partial(_index_write, _always("set"), "value"),
+            {"value": None},
+            _number_reason("value"),
+        ),
+        _entry(
+            "index_reduce",
+            ("self", "index", "source"),
+            partial(_index_write, _named, "source"),
+            {"reduce": REQUIRED, "include_self": True},
+            _same_dtype("source"),
+        ),
     ),
-    _entry("scatter_add", ("self", "index", "src"), partial(_scatter, _always("sum")), {}, _same_dtype("src")),
-    _entry(
-        "scatter_reduce",
-        ("self", "index", "src"),
-        partial(_scatter, _named),
-        {"reduce": REQUIRED, "include_self": True},
-        _same_dtype("src"),
-    ),
-    _entry(
-        "index_add",
-        ("self", "index", "source"),
-        partial(_index_write, _always("sum"), "source"),
-        {"alpha": 1},
-        _number_reason("alpha"),
-        _same_dtype("source"),
-    ),
-    _entry(
-        "index_copy",
-        ("self", "index", "source"),
-        partial(_index_write, _always("set"), "source"),
-        {},
-        _same_dtype("source"),
-    ),
-    _entry(
-        "index_fill",
-        ("self", "index", "value?"),
-        partial(_index_write, _always("set"), "value"),
-        {"value": None},
-        _number_reason("value"),
-    ),
-    _entry(
-        "index_reduce",
-        ("self", "index", "source"),
-        partial(_index_write, _named, "source"),
-        {"reduce": REQUIRED, "include_self": True},
-        _same_dtype("source"),
-    ),
+    SCATTER,
 )

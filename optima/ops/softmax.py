@@ -8,6 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from optima.ops.entry import REQUIRED, Cost, OpEntry, OpView, Te, Trait
+from optima.ops.onnx.reduction import SOFTMAX
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.reference import aten
 from optima.ops.te_reduce import (
     FLOATS,
@@ -93,9 +95,7 @@ def _softmax(logarithm: bool, view: OpView, tensors: Tensors) -> list[te.Tensor]
         share = te.compute(shape, lambda *i: powers(*i) / total(*row(i)), name="softmax", attrs=attrs)
         return [finish(share, acc, out.dtype)]
     logs = te.compute(total.shape, lambda *i: log(total(*i)), name="log_total", attrs=attrs)
-    value = te.compute(
-        shape, lambda *i: source(*i) - highest(*row(i)) - logs(*row(i)), name="log_softmax", attrs=attrs
-    )
+    value = te.compute(shape, lambda *i: source(*i) - highest(*row(i)) - logs(*row(i)), name="log_softmax", attrs=attrs)
     return [finish(value, acc, out.dtype)]
 
 
@@ -157,8 +157,11 @@ def _entry(
     return OpEntry(name, ("self",), aten(overload), attrs, traits, Te(compute, _float_result), cost=_cost)
 
 
-ENTRIES: tuple[OpEntry, ...] = (
-    _entry("softmax", "softmax.int", partial(_softmax, False), {"dim": REQUIRED, "dtype": None}),
-    _entry("log_softmax", "log_softmax.int", partial(_softmax, True), {"dim": REQUIRED, "dtype": None}),
-    _entry("logsumexp", "logsumexp", _logsumexp, {"dim": REQUIRED, "keepdim": False}),
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (
+        _entry("softmax", "softmax.int", partial(_softmax, False), {"dim": REQUIRED, "dtype": None}),
+        _entry("log_softmax", "log_softmax.int", partial(_softmax, True), {"dim": REQUIRED, "dtype": None}),
+        _entry("logsumexp", "logsumexp", _logsumexp, {"dim": REQUIRED, "keepdim": False}),
+    ),
+    SOFTMAX,
 )

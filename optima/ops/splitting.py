@@ -8,6 +8,8 @@ from typing import Any
 
 from optima.ops.entry import REQUIRED, OpEntry, OpView, Trait
 from optima.ops.indices import axis
+from optima.ops.onnx.joining import SPLITTING
+from optima.ops.onnx.routes import with_onnx
 from optima.ops.pointwise import Tensors, supported
 from optima.ops.reference import aten
 
@@ -47,9 +49,12 @@ def _split(name: str, attrs: Mapping[str, Any], compute: Callable[[OpView, Tenso
     return OpEntry(name, ("self",), aten(name), attrs, traits, supported(compute))
 
 
-ENTRIES: tuple[OpEntry, ...] = (
-    _split("split", {"split_size": REQUIRED, "dim": 0}),
-    _split("split_with_sizes", {"split_sizes": REQUIRED, "dim": 0}),
-    _split("chunk", {"chunks": REQUIRED, "dim": 0}),
-    _split("unbind", {"dim": 0}, _unbind),
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (
+        _split("split", {"split_size": REQUIRED, "dim": 0}),
+        _split("split_with_sizes", {"split_sizes": REQUIRED, "dim": 0}),
+        _split("chunk", {"chunks": REQUIRED, "dim": 0}),
+        _split("unbind", {"dim": 0}, _unbind),
+    ),
+    SPLITTING,
 )

@@ -14,6 +14,9 @@ import numpy as np
 
 from optima.ops import exact_math as em
 
+#: one source element per output element of an axis
+Places = np.ndarray[Any, np.dtype[Any]]
+
 #: the constant of cubic convolution: torch's, and Keys' where it filters against aliasing (as Pillow does)
 CUBIC, CUBIC_ANTIALIAS = -0.75, -0.5
 
@@ -68,6 +71,38 @@ class Axis:
         return self.literal(self.scale) * (place + half) - half
 
 
+def nearest_places(axis: Axis) -> Places:
+    """The source element of each output of ``upsample_nearest``."""
+    positions = (np.arange(axis.target).astype(axis.dtype) * axis.scale).astype("float32")
+    return _within(axis, positions)
+
+
+def nearest_places_by_row(axis: Axis) -> Places:
+    """``nearest_places`` as torch has it for images: equal and doubled sizes have a rule of their own."""
+    if axis.target in (axis.size, 2 * axis.size):
+        return np.arange(axis.target) // (axis.target // axis.size)
+    return nearest_places(replace(axis, dtype="float32"))
+
+
+def nearest_exact_places(axis: Axis) -> Places:
+    """The source element of each output of ``_upsample_nearest_exact``."""
+    centres = np.arange(axis.target) + 0.5
+    positions = np.maximum((centres * np.float64(axis.scale) - 0.5).astype(axis.dtype), 0).astype("float64")
+    return _within(axis, (positions + 0.5).astype("float32"))
+
+
+def nearest_exact_places_by_row(axis: Axis) -> Places:
+    """``nearest_exact_places`` as torch has it for images: the centre in float64 at a scale in float32."""
+    centres = (np.arange(axis.target) + 0.5) * np.float64(replace(axis, dtype="float32").scale)
+    return _within(axis, centres.astype("float32"))
+
+
+def _within(axis: Axis, positions: Places) -> Places:
+    """The elements at or before the positions, the last one past the end."""
+    places: Places = np.minimum(np.floor(positions).astype(int), axis.size - 1)
+    return places
+
+
 def nearest_by_row(axis: Axis, index: Any) -> Any:
     """``nearest`` as torch has it for images: equal and doubled sizes have a rule of their own."""
     if axis.target in (axis.size, 2 * axis.size):
@@ -79,10 +114,7 @@ def nearest(axis: Axis, index: Any) -> Any:
     """The source element of ``upsample_nearest``: the position rounded down."""
     from tvm import tirx
 
-    places = np.arange(axis.target)
-    positions = (places.astype(axis.dtype) * axis.scale).astype("float32")
-    exact = np.minimum(np.floor(positions).astype(int), axis.size - 1)
-    simple = _whole_ratio(axis, index, exact, 0)
+    simple = _whole_ratio(axis, index, nearest_places(axis), 0)
     if simple is not None:
         return simple
     position = index.astype(axis.dtype) * axis.literal(axis.scale)
@@ -97,10 +129,7 @@ def nearest_exact(axis: Axis, index: Any) -> Any:
     """
     from tvm import tirx
 
-    centres = np.arange(axis.target) + 0.5
-    positions = np.maximum((centres * np.float64(axis.scale) - 0.5).astype(axis.dtype), 0).astype("float64")
-    exact = np.minimum(np.floor((positions + 0.5).astype("float32")).astype(int), axis.size - 1)
-    simple = _whole_ratio(axis, index, exact, max(axis.size // axis.target, 1) // 2)
+    simple = _whole_ratio(axis, index, nearest_exact_places(axis), max(axis.size // axis.target, 1) // 2)
     if simple is not None:
         return simple
 
@@ -117,8 +146,7 @@ def nearest_exact_by_row(axis: Axis, index: Any) -> Any:
     from tvm import tirx
 
     single = replace(axis, dtype="float32")
-    centres = (np.arange(axis.target) + 0.5) * np.float64(single.scale)
-    exact = np.minimum(np.floor(centres.astype("float32")).astype(int), axis.size - 1)
+    exact = nearest_exact_places_by_row(axis)
     simple = _whole_ratio(axis, index, exact, max(axis.size // axis.target, 1) // 2)
     if simple is not None:
         return simple

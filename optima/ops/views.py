@@ -7,6 +7,8 @@ from typing import Any
 
 from optima.ops.entry import REQUIRED, OpEntry, OpView, Trait
 from optima.ops.indices import axis, dense_index, slice_bounds
+from optima.ops.onnx.routes import with_onnx
+from optima.ops.onnx.views import ROUTES
 from optima.ops.pointwise import Tensors, read, supported
 from optima.ops.reference import aten
 
@@ -193,34 +195,37 @@ def _contiguous(**arguments: Any) -> Any:
     return torch.ops.aten.clone(**arguments, memory_format=torch.contiguous_format)
 
 
-ENTRIES: tuple[OpEntry, ...] = (
-    rearrangement("reshape", _reshaped, {"shape": REQUIRED}, _COPY),
-    rearrangement("flatten", _reshaped, {"start_dim": 0, "end_dim": -1}, _COPY),
-    rearrangement("unflatten", _reshaped, {"dim": REQUIRED, "sizes": REQUIRED}, _COPY),
-    rearrangement("unsqueeze", _reshaped, {"dim": REQUIRED}, _COPY),
-    rearrangement("squeeze", _reshaped, {"dim": None}, _COPY, _squeeze),
-    *(rearrangement(name, lambda view, i: i, {}, _COPY) for name in ("alias", "detach", "positive", "clone")),
-    rearrangement("contiguous", lambda view, i: i, {}, _COPY, _contiguous),
-    rearrangement("transpose", _transpose, {"dim0": REQUIRED, "dim1": REQUIRED}),
-    rearrangement("t", lambda view, i: i[::-1]),
-    rearrangement("permute", lambda view, i: _permuted(view, view.attrs["dims"], i), {"dims": REQUIRED}),
-    rearrangement("movedim", _movedim, {"source": REQUIRED, "destination": REQUIRED}),
-    rearrangement("slice", _slice, {"dim": 0, "start": None, "end": None, "step": 1}),
-    rearrangement("narrow", _narrow, {"dim": REQUIRED, "start": REQUIRED, "length": REQUIRED}),
-    rearrangement("select", _select, {"dim": REQUIRED, "index": REQUIRED}),
-    rearrangement("diagonal", _diagonal, {"offset": 0, "dim1": 0, "dim2": 1}),
-    rearrangement("unfold", _unfold, {"dimension": REQUIRED, "size": REQUIRED, "step": REQUIRED}),
-    OpEntry("expand", ("self",), aten("expand"), {"size": REQUIRED, "implicit": False}, _VIEW, supported(_expand)),
-    rearrangement("repeat", _repeat, {"repeats": REQUIRED}, _MOVE),
-    rearrangement(
-        "repeat_interleave",
-        _repeat_interleave,
-        {"repeats": REQUIRED, "dim": None, "output_size": None},
-        _MOVE,
+ENTRIES: tuple[OpEntry, ...] = with_onnx(
+    (
+        rearrangement("reshape", _reshaped, {"shape": REQUIRED}, _COPY),
+        rearrangement("flatten", _reshaped, {"start_dim": 0, "end_dim": -1}, _COPY),
+        rearrangement("unflatten", _reshaped, {"dim": REQUIRED, "sizes": REQUIRED}, _COPY),
+        rearrangement("unsqueeze", _reshaped, {"dim": REQUIRED}, _COPY),
+        rearrangement("squeeze", _reshaped, {"dim": None}, _COPY, _squeeze),
+        *(rearrangement(name, lambda view, i: i, {}, _COPY) for name in ("alias", "detach", "positive", "clone")),
+        rearrangement("contiguous", lambda view, i: i, {}, _COPY, _contiguous),
+        rearrangement("transpose", _transpose, {"dim0": REQUIRED, "dim1": REQUIRED}),
+        rearrangement("t", lambda view, i: i[::-1]),
+        rearrangement("permute", lambda view, i: _permuted(view, view.attrs["dims"], i), {"dims": REQUIRED}),
+        rearrangement("movedim", _movedim, {"source": REQUIRED, "destination": REQUIRED}),
+        rearrangement("slice", _slice, {"dim": 0, "start": None, "end": None, "step": 1}),
+        rearrangement("narrow", _narrow, {"dim": REQUIRED, "start": REQUIRED, "length": REQUIRED}),
+        rearrangement("select", _select, {"dim": REQUIRED, "index": REQUIRED}),
+        rearrangement("diagonal", _diagonal, {"offset": 0, "dim1": 0, "dim2": 1}),
+        rearrangement("unfold", _unfold, {"dimension": REQUIRED, "size": REQUIRED, "step": REQUIRED}),
+        OpEntry("expand", ("self",), aten("expand"), {"size": REQUIRED, "implicit": False}, _VIEW, supported(_expand)),
+        rearrangement("repeat", _repeat, {"repeats": REQUIRED}, _MOVE),
+        rearrangement(
+            "repeat_interleave",
+            _repeat_interleave,
+            {"repeats": REQUIRED, "dim": None, "output_size": None},
+            _MOVE,
+        ),
+        rearrangement("flip", _flip, {"dims": REQUIRED}, _MOVE),
+        rearrangement("roll", _roll, {"shifts": REQUIRED, "dims": ()}, _MOVE),
+        rearrangement("pixel_shuffle", _pixel_shuffle, {"upscale_factor": REQUIRED}, _MOVE),
+        rearrangement("pixel_unshuffle", _pixel_unshuffle, {"downscale_factor": REQUIRED}, _MOVE),
+        rearrangement("channel_shuffle", _channel_shuffle, {"groups": REQUIRED}, _MOVE),
     ),
-    rearrangement("flip", _flip, {"dims": REQUIRED}, _MOVE),
-    rearrangement("roll", _roll, {"shifts": REQUIRED, "dims": ()}, _MOVE),
-    rearrangement("pixel_shuffle", _pixel_shuffle, {"upscale_factor": REQUIRED}, _MOVE),
-    rearrangement("pixel_unshuffle", _pixel_unshuffle, {"downscale_factor": REQUIRED}, _MOVE),
-    rearrangement("channel_shuffle", _channel_shuffle, {"groups": REQUIRED}, _MOVE),
+    ROUTES,
 )
