@@ -1,8 +1,8 @@
 """Optima: compile one PyTorch model for several devices at once.
 
 ``optima.manager.Manager().optimize(...)`` compiles, ``optima.runtime`` runs, ``optima.verify`` compares with
-PyTorch, ``optima.check`` tells what would be refused. Everything here loads on first use: importing optima
-imports neither torch nor tvm.
+PyTorch, ``optima.check`` tells what would be refused, ``optima.toolchains()`` what is installed. Everything here
+loads on first use: importing optima imports neither torch nor tvm.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from optima.version import __version__
 
 if TYPE_CHECKING:
     from optima.graph_io import load_graph
+    from optima.installed import toolchains
     from optima.manager import CompiledModel, Manager, check
     from optima.verification import verify
 
@@ -23,10 +24,11 @@ _LAZY = {
     "Manager": "optima.manager",
     "check": "optima.manager",
     "load_graph": "optima.graph_io",
+    "toolchains": "optima.installed",
     "verify": "optima.verification",
 }
 
-__all__ = ["CompiledModel", "Manager", "__version__", "check", "errors", "load_graph", "verify"]
+__all__ = ["CompiledModel", "Manager", "__version__", "check", "errors", "load_graph", "toolchains", "verify"]
 
 
 def __getattr__(name: str) -> Any:

@@ -60,11 +60,26 @@ def _backends(name: str, value: Any) -> Iterator[Problem]:
             yield Problem(name, f"the backend of {kind!r:.40} is a {type(backend).__name__}; give its name")
 
 
+def _device_options(name: str, value: Any) -> Iterator[Problem]:
+    if value is None:
+        return
+    if not isinstance(value, Mapping):
+        yield Problem(name, f"is a {type(value).__name__}; give a dict such as {{'MYRIAD': {{'shaves': 8}}}}")
+        return
+    kinds = [kind.value for kind in DeviceEnum]
+    for kind, options in value.items():
+        if kind not in kinds:
+            yield Problem(name, f"{kind!r:.40} is no kind of device; the kinds are {', '.join(kinds)}")
+        if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
+            yield Problem(name, f"the options of {kind!r:.40} are no dict of names to values")
+
+
 _CHECKS = {
     "output_folder_dir": _path,
     "device_alloc_per_kernel_json_dir": _path,
     "target_cpu": _text,
     "workers": _workers,
     "backends": _backends,
+    "device_options": _device_options,
     "dump_dir": _optional_path,
 }

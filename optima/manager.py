@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from devices import DeviceEnum, DeviceRef, UserError
 from optima.allocation import allocate, read_map
 from optima.arguments import check_options
 from optima.artifact.writer import check_target, write_model
 from optima.backends.base import CompileOptions, Job
+from optima.calibration import Calibration
 from optima.graph import Graph
 from optima.graph_io import load_graph
 from optima.jobs import Cache, JobResults, run_jobs
@@ -54,6 +55,8 @@ class Manager:
         *,
         target_cpu: str = "",
         backends: Mapping[str, str] | None = None,
+        device_options: Mapping[str, Mapping[str, Any]] | None = None,
+        strict_targets: bool = False,
         workers: int = 0,
         progress: bool | None = None,
         use_cache: bool = True,
@@ -66,7 +69,9 @@ class Manager:
         that the map may use. ``device_alloc_per_kernel_json_dir``: the map's path. ``sample_inputs``: tuples of
         what the module takes, needed by devices that quantise. ``need_gpu``: steps may use a CUDA device.
         ``target_cpu``: an LLVM CPU name for X64 (``"x86-64-v3"``), "" for this machine's. ``backends``: another
-        backend for a kind, such as ``{"X64": "reference"}``. ``workers``: compile processes, 0 for one per core.
+        backend for a kind, such as ``{"X64": "reference"}``. ``device_options``: what a kind's backend understands
+        (docs/devices.md), such as ``{"MYRIAD": {"shaves": 8}}``. ``strict_targets``: refuse an artifact that is not
+        the device's own instead of labelling it. ``workers``: compile processes, 0 for one per core.
         ``progress``: a progress bar, None for "on a terminal". ``wait_for_lock``: wait for another compile into
         the same folder instead of refusing. ``dump_dir``: also write the graph's text form after each pass there,
         ``<subgraph>/03_fold_batchnorm.txt``.
@@ -80,10 +85,13 @@ class Manager:
             target_cpu=target_cpu,
             workers=workers,
             backends=backends,
+            device_options=device_options,
             dump_dir=dump_dir,
         )
         report = Report()
-        options = CompileOptions(target_cpu=target_cpu, workers=workers, dump_dir=_dump_folder(dump_dir))
+        options = CompileOptions(
+            target_cpu, workers, strict_targets, _dump_folder(dump_dir), dict(device_options or {})
+        )
         target = check_target(output_folder_dir, module_name, wait=wait_for_lock)
         with report.phase("read"):
             traced = load_graph(model_graph_or_gpickle)
@@ -94,7 +102,8 @@ class Manager:
             router = Router(backends or {}, options)
             split = _split(traced, graph, device_info, device_alloc_per_kernel_json_dir, router)
         with report.phase("plan"):
-            jobs = [job for part in split.subgraphs for job in router.plan(part, sample_inputs)]
+            calibration = Calibration(graph, sample_inputs)
+            jobs = [job for part in split.subgraphs for job in router.plan(part, calibration)]
         with report.phase("compile"):
             results = run_jobs(
                 jobs, workers=workers, cache=Cache.default() if use_cache else None, progress=progress
@@ -127,17 +136,23 @@ def check(
     *,
     target_cpu: str = "",
     backends: Mapping[str, str] | None = None,
+    device_options: Mapping[str, Mapping[str, Any]] | None = None,
+    strict_targets: bool = False,
 ) -> Split:
     """Everything that ``optimize`` would refuse, without compiling: raises the same errors.
 
     Returns the split that ``optimize`` would compile; print it for the placement table.
     """
     check_options(
-        device_alloc_per_kernel_json_dir=device_alloc_per_kernel_json_dir, target_cpu=target_cpu, backends=backends
+        device_alloc_per_kernel_json_dir=device_alloc_per_kernel_json_dir,
+        target_cpu=target_cpu,
+        backends=backends,
+        device_options=device_options,
     )
     traced = load_graph(model_graph_or_gpickle)
     graph, _ = fold_constants(traced)
-    router = Router(backends or {}, CompileOptions(target_cpu=target_cpu))
+    options = CompileOptions(target_cpu, strict=strict_targets, device_options=dict(device_options or {}))
+    router = Router(backends or {}, options)
     return _split(traced, graph, device_info, device_alloc_per_kernel_json_dir, router)
 
 

@@ -58,7 +58,8 @@ def backend_names() -> tuple[str, ...]:
     return tuple(sorted(_modules()))
 
 
-def _module_of(name: str) -> str:
+def module_of(name: str) -> str:
+    """The package that holds a backend. Raises UnknownBackend."""
     modules = _modules()
     if name not in modules:
         raise UnknownBackend(f"there is no backend {name!r}", hint=f"use one of {', '.join(sorted(modules))}")
@@ -68,14 +69,14 @@ def _module_of(name: str) -> str:
 @cache
 def backend_of(name: str) -> Backend:
     """The compile half of a backend. Raises UnknownBackend."""
-    made: Backend = importlib.import_module(_module_of(name) + ".backend").backend()
+    made: Backend = importlib.import_module(module_of(name) + ".backend").backend()
     return made
 
 
 @cache
 def loader_of(name: str) -> Load:
     """The run half of a backend: its ``load`` function. Imports nothing of the compile half."""
-    load: Load = importlib.import_module(_module_of(name) + ".load").load
+    load: Load = importlib.import_module(module_of(name) + ".load").load
     return load
 
 

@@ -27,14 +27,15 @@ class CompileOptions:
     ``target_cpu``: an LLVM CPU name (``"x86-64-v3"``), or "" for the compiling machine's CPU.
     ``workers``: compile processes; 0 means one per core that this process may use. Never part of a key.
     ``strict``: an artifact that is not the real device's own is an error. ``dump_dir``: where a backend writes
-    the text form after each of its passes, "" for nowhere. Never part of a key.
+    the text form after each of its passes, "" for nowhere. Never part of a key. ``device_options``: a kind's word
+    -> what its backend understands, which the backend checks.
     """
 
     target_cpu: str = ""
     workers: int = 0
     strict: bool = False
     dump_dir: str = ""
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    device_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,11 @@ class SubgraphArtifact:
 
 
 class Backend(Protocol):
-    """The compile half. ``subgraph`` is the extracted graph of one part; its inputs and outputs are borders."""
+    """The compile half. ``subgraph`` is the extracted graph of one part; its inputs and outputs are borders.
+
+    ``calibration`` (``optima.calibration.Calibration``) gives representative data at a border, for those that
+    quantise.
+    """
 
     name: str
 
@@ -135,11 +140,15 @@ class SubgraphView:
 
 @dataclass(frozen=True)
 class LoadEnv:
-    """The process's worker pool (threads it may use), whether fallback is allowed, and a logger."""
+    """The process's worker pool (threads it may use), whether fallback is allowed, and a logger.
+
+    ``present``: the device is here. Where it is not, fallback is allowed, and ``load`` gives the simulator.
+    """
 
     threads: int
     fallback: bool
     log: Any
+    present: bool = True
 
 
 class Invocation(Protocol):

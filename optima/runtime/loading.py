@@ -52,11 +52,12 @@ def load_artifact(
     check_cpu([c.part for c in choices])
     constants = artifact.constants
     plan = plan_borders(artifact.meta, constants)
-    env = LoadEnv(threads=available_cores(), fallback=fallback, log=log)
+    threads = available_cores()
     parts = []
     for index, choice in enumerate(choices):
         if not choice.present:
             log.warning("%s: %s is absent, a fallback runs instead", choice.part.name, choice.device)
+        env = LoadEnv(threads, fallback, log, choice.present)
         executable = choice.load(artifact.subgraph_view(index), choice.device, env)
         parts.append(LoadedSubgraph(choice.part, choice.device, executable, not choice.present))
     return Loaded(artifact.meta, tuple(parts), constants, plan)

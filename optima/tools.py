@@ -1,0 +1,149 @@
+"""Compilers and libraries from outside: whether they are here, and running them in a subprocess.
+
+Each backend names its tools in a file ``tools.py`` of its folder; ``optima.toolchains()`` shows them all.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from devices import UserError
+
+_SHOWN = 2000
+_VERSION = re.compile(r"\d+(?:\.\d+)+[\w.+-]*")
+
+
+class ToolMissing(UserError):
+    """A compiler that a device of the map needs, and that is not on this machine.
+
+    Example: a map with ``"MALI:0"`` where ``optima[spirv]`` is not installed.
+    Fix: the command in the hint, or another device in the map. ``optima.toolchains()`` lists what is here.
+    """
+
+
+class ToolFailed(UserError):
+    """An external tool that failed, hung or wrote nothing. The message has its output and the command to repeat.
+
+    Example: a vendor's converter that does not know an operator. Fix: what the tool says, or map the ops elsewhere.
+    """
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A compiler or library, as found. ``version`` is "" where it is absent; ``install`` is the exact command.
+
+    ``serves`` says what it is for; ``optional`` marks one whose absence only takes something away.
+    """
+
+    name: str
+    serves: str
+    install: str
+    version: str = ""
+    path: str = ""
+    optional: bool = False
+
+    @property
+    def found(self) -> bool:
+        """Whether it is on this machine."""
+        return bool(self.version or self.path)
+
+    def __str__(self) -> str:
+        state = f"{self.version} {self.path}".strip() if self.found else f"missing: {self.install}"
+        return f"{self.name}: {state} ({self.serves})"
+
+
+def python_package(name: str, serves: str, install: str, *, optional: bool = False) -> Tool:
+    """A package of this interpreter, by its distribution's name."""
+    try:
+        return Tool(name, serves, install, version(name), optional=optional)
+    except PackageNotFoundError:
+        return Tool(name, serves, install, optional=optional)
+
+
+def program(
+    name: str, serves: str, install: str, *, env: str = "", ask: Sequence[str] = ("--version",), optional: bool = False
+) -> Tool:
+    """A program on the PATH, or where the environment variable ``env`` points. Asked for its version."""
+    given = os.environ.get(env, "") if env else ""
+    path = shutil.which(given or name)
+    if path is None:
+        return Tool(name, serves, install, optional=optional)
+    return Tool(name, serves, install, _version_of(path, ask), path, optional)
+
+
+def _version_of(path: str, ask: Sequence[str]) -> str:
+    if not ask:
+        return ""
+    try:
+        done = subprocess.run([path, *ask], capture_output=True, timeout=20, check=False, text=True, errors="replace")
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    found = _VERSION.search(done.stdout + done.stderr)
+    return found.group() if found else ""
+
+
+def require(*tools: Tool) -> None:
+    """Raise ToolMissing, naming all of them, unless every tool that is not optional was found."""
+    missing = [tool for tool in tools if not tool.found and not tool.optional]
+    if missing:
+        names = ", ".join(tool.name for tool in missing)
+        raise ToolMissing(
+            f"{names} {'is' if len(missing) == 1 else 'are'} not installed here",
+            hint="; ".join(dict.fromkeys(tool.install for tool in missing)),
+        )
+
+
+def run_tool(
+    command: Sequence[str | Path],
+    *,
+    timeout_s: float,
+    env: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    wrote: Path | None = None,
+) -> str:
+    """Run a tool and give what it printed. ``env`` is added to this process's; ``wrote`` must exist afterwards.
+
+    Raises ToolFailed, with the end of its output and the command, when it cannot be started, fails, takes longer
+    than ``timeout_s`` seconds, or leaves no ``wrote`` with anything in it. What it started is killed with it.
+    """
+    argv = [str(part) for part in command]
+    repeat = " ".join([*(f"{k}={shlex.quote(v)}" for k, v in (env or {}).items()), shlex.join(argv)])
+    try:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder,
+            env={**os.environ, **(env or {})}, start_new_session=True, text=True, errors="replace",
+        )  # fmt: skip
+    except OSError as error:
+        raise ToolFailed(f"{argv[0]} cannot be started: {error.strerror}", hint=f"the command was: {repeat}") from error
+    try:
+        said, _ = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        _kill(process)
+        said, _ = process.communicate()
+        raise _failed(argv, f"did not end within {timeout_s:g} s", said, repeat) from None
+    if process.returncode != 0:
+        raise _failed(argv, f"ended with status {process.returncode}", said, repeat)
+    if wrote is not None and (not wrote.is_file() or wrote.stat().st_size == 0):
+        raise _failed(argv, f"wrote no {wrote.name}", said, repeat)
+    return said
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """The process with everything that it started: they share its session."""
+    try:
+        os.killpg(process.pid, 9)
+    except ProcessLookupError:
+        process.kill()
+
+
+def _failed(argv: Sequence[str], how: str, said: str, repeat: str) -> ToolFailed:
+    words = said.strip()[-_SHOWN:] or "it printed nothing"
+    return ToolFailed(f"{Path(argv[0]).name} {how}:\n{words}", hint=f"repeat it with: {repeat}")
