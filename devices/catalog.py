@@ -56,7 +56,7 @@ _SPECS = {
             "an SNPE backend: SNPE or QAIRT tools and a representative dataset", _SOC,
         ),
         DeviceSpec(
-            DeviceEnum.DEVICE_KIND_MYRIAD, "myriad", _NPU_DTYPES, "", "an OpenVINO backend", _USB3,
+            DeviceEnum.DEVICE_KIND_MYRIAD, "myriad", _NPU_DTYPES, "openvino", "", _USB3,
         ),
         DeviceSpec(
             DeviceEnum.DEVICE_KIND_ARA1, "ara1", _NPU_DTYPES, "",

@@ -40,6 +40,7 @@ CLASSES = {
     "UnknownBackend": "optima.backends",
     "BadSubgraph": "optima.backends.llvm.buffers",
     "NothingRuns": "optima.backends.null.load",
+    "BlobRefused": "optima.backends.openvino.load",
     "TorchMissing": "optima.backends.reference.load",
     "KernelCompileError": "optima.jobs.errors",
     "WorkerStartError": "optima.jobs.errors",

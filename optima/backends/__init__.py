@@ -20,6 +20,7 @@ Load = Callable[[SubgraphView, DeviceRef, LoadEnv], Executable]
 _BUILTIN = {
     "llvm": "optima.backends.llvm",
     "null": "optima.backends.null",
+    "openvino": "optima.backends.openvino",
     "reference": "optima.backends.reference",
 }
 

@@ -1,0 +1,1 @@
+"""Devices that OpenVINO compiles for: MYRIAD, and Intel CPUs and GPUs on request."""

@@ -1,0 +1,120 @@
+"""The run half: blobs imported by OpenVINO, and compiled again from their ONNX form where they do not fit."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from devices import DeviceEnum, DeviceRef, Family, Problem, UserError
+from optima.backends.base import LoadEnv, SubgraphView
+from optima.backends.openvino.core import core_of_process
+from optima.backends.openvino.meta import CPU_BLOB, DEVICE_BLOB, OpenvinoSubgraph
+from optima.backends.openvino.tools import INSTALL
+from optima.tools import ToolMissing
+
+Array = np.ndarray[Any, Any]
+_AGAIN = "compile the model again, or copy its folder again, whole"
+_HOST_KINDS = (DeviceEnum.DEVICE_KIND_X64,)
+
+
+class BlobRefused(UserError):
+    """A subgraph that OpenVINO can neither import nor compile here.
+
+    Example: a blob and an ONNX form of an operator set that this OpenVINO does not read.
+    Fix: the version of openvino that ``model.meta`` names, or compile the model again.
+    """
+
+
+def present(device: DeviceRef) -> bool:
+    """Whether OpenVINO has the device: the CPU is there for X64, a GPU for INTELGPU. MYRIAD left it in 2023."""
+    if device.kind.family is Family.CPU:
+        return device.kind in _HOST_KINDS
+    if device.kind is not DeviceEnum.DEVICE_KIND_INTELGPU or importlib.util.find_spec("openvino") is None:
+        return False
+    gpus = [name for name in core_of_process().available_devices if name.split(".")[0] == "GPU"]
+    return device.index < len(gpus)
+
+
+def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> OpenvinoExecutable:
+    """Import the blob; on a version, an instruction set or a device other than its own, compile the ONNX form.
+
+    Raises ToolMissing where OpenVINO is not installed, UserError for a meta that breaks its format, BlobRefused.
+    """
+    if importlib.util.find_spec("openvino") is None:
+        raise ToolMissing(f"{view.name} runs on OpenVINO, which is not installed", hint=INSTALL)
+    try:
+        meta = OpenvinoSubgraph.model_validate(view.meta)
+    except ValidationError as error:
+        rows = [Problem(".".join(map(str, f["loc"])), f["msg"]) for f in error.errors(include_url=False)]
+        raise UserError(f"{view.name}.meta breaks its format", problems=rows[:20], hint=_AGAIN) from None
+    missing = [name for name in (meta.blob, meta.onnx) if name not in view.files]
+    if missing:
+        raise UserError(f"{view.name} has no {' and no '.join(missing)}", hint=_AGAIN)
+    plugin = meta.plugin if env.present and meta.format == DEVICE_BLOB else "CPU"
+    return OpenvinoExecutable(meta, _compiled(meta, view, plugin, env))
+
+
+def _compiled(meta: OpenvinoSubgraph, view: SubgraphView, plugin: str, env: LoadEnv) -> Any:
+    core = core_of_process()
+    config: dict[str, Any] = dict(meta.config)
+    if plugin == "CPU":
+        config = {k: v for k, v in config.items() if not k.startswith("NPU_")}
+        config |= {"INFERENCE_NUM_THREADS": env.threads}
+    if meta.format == (CPU_BLOB if plugin == "CPU" else DEVICE_BLOB):
+        try:
+            return core.import_model(view.files[meta.blob], plugin, config)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            env.log.warning("%s: its blob is not for this machine (%s); its ONNX form is compiled", meta.name, reason)
+    try:
+        return core.compile_model(core.read_model(view.files[meta.onnx]), plugin, config)
+    except RuntimeError as error:
+        raise BlobRefused(f"OpenVINO can neither import nor compile {meta.name}: {error}", hint=_AGAIN) from error
+
+
+class OpenvinoExecutable:
+    """A compiled subgraph, shared by all requests."""
+
+    def __init__(self, meta: OpenvinoSubgraph, compiled: Any) -> None:
+        self.meta = meta
+        self.compiled = compiled
+
+    def bind(self, borders: Mapping[str, Array]) -> OpenvinoInvocation:
+        """A request of OpenVINO's over the border buffers themselves: nothing is copied."""
+        return OpenvinoInvocation(self, borders)
+
+
+class OpenvinoInvocation:
+    """One request."""
+
+    def __init__(self, executable: OpenvinoExecutable, borders: Mapping[str, Array]) -> None:
+        import openvino
+
+        self._meta, self._borders = executable.meta, borders
+        self._request = executable.compiled.create_infer_request()
+        self._microseconds = 0.0
+        for name in (*self._meta.inputs, *self._meta.outputs):
+            self._request.set_tensor(name, openvino.Tensor(borders[name], shared_memory=True))
+
+    def run(self) -> None:
+        """Run on the bound buffers. Raises what OpenVINO raises, as BlobRefused."""
+        start = time.perf_counter_ns()
+        try:
+            self._request.infer()
+        except RuntimeError as error:
+            raise BlobRefused(f"OpenVINO failed to run {self._meta.name}: {error}", hint=_AGAIN) from error
+        self._microseconds = (time.perf_counter_ns() - start) / 1000
+
+    def trace(self) -> dict[str, Array]:
+        """Borders only: what lies between is fused inside."""
+        self.run()
+        return {name: self._borders[name].copy() for name in (*self._meta.inputs, *self._meta.outputs)}
+
+    def timings(self) -> Sequence[tuple[str, float]]:
+        """The subgraph as one kernel."""
+        return ((self._meta.blob, self._microseconds),)

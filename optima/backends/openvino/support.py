@@ -1,0 +1,40 @@
+"""Which ops a plugin takes: OpenVINO is asked about the ONNX form, whole, and op by op where it says no."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from optima.backends.openvino.core import core_of_process
+from optima.graph import Graph
+from optima.onnx_export import to_onnx
+from optima.ops.entry import Answer, No, Yes
+
+
+def plugin_answers(graph: Graph, names: Sequence[str], plugin: str, opset: int) -> dict[str, Answer]:
+    """An answer for each op of ``names``, all of which have an ONNX form."""
+    if not names:
+        return {}
+    if _reason(graph, names, plugin, opset) == "":
+        return dict.fromkeys(names, Yes())
+    reasons = {name: _reason(graph, [name], plugin, opset) for name in names}
+    return {name: No(reason) if reason else Yes() for name, reason in reasons.items()}
+
+
+def _reason(graph: Graph, names: Sequence[str], plugin: str, opset: int) -> str:
+    """Why the plugin cannot take a model of these ops, or ""."""
+    wanted = set(names)
+    part = graph.extract("probe", [op for op in graph.ops if op.name in wanted])
+    core = core_of_process()
+    try:
+        model = core.read_model(to_onnx(part, opset))
+        taken = core.query_model(model, plugin)
+    except RuntimeError as error:
+        return f"OpenVINO refuses it: {_last_line(error)}"
+    lacking = [node for node in model.get_ops() if node.get_friendly_name() not in taken]
+    kinds = sorted({node.get_type_name() for node in lacking} - {"Parameter", "Result", "Constant"})
+    return f"OpenVINO's {plugin} plugin does not take {', '.join(kinds)}" if kinds else ""
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else type(error).__name__

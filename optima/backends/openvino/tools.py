@@ -1,0 +1,36 @@
+"""What OpenVINO's devices are compiled with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from devices import DeviceEnum
+from optima.tools import Tool, program, python_package
+
+INSTALL = "pip install 'optima[openvino]'"
+#: the environment variable that names an old interpreter with openvino 2021.4.2, the last release with MYRIAD
+MYRIAD_PYTHON = "OPTIMA_MYRIAD_PYTHON"
+
+
+def base_tools() -> tuple[Tool, ...]:
+    """What every device of this backend needs."""
+    return (
+        python_package("openvino", "compiling, and running on Intel devices", INSTALL),
+        python_package("onnx", "writing subgraphs as ONNX", INSTALL),
+    )
+
+
+def myriad_python() -> Tool:
+    """The interpreter that compiles for MYRIAD sticks."""
+    return program(
+        "myriad-python",
+        "blobs that a MYRIAD stick runs; without it they are the CPU's, and labelled so",
+        f"set {MYRIAD_PYTHON} to a Python 3.6 to 3.9 with openvino==2021.4.2 and libusb-1.0",
+        env=MYRIAD_PYTHON,
+        optional=True,
+    )
+
+
+def tools(kind: DeviceEnum) -> Sequence[Tool]:
+    """OpenVINO, ONNX, and for MYRIAD the old interpreter."""
+    return (*base_tools(), *((myriad_python(),) if kind is DeviceEnum.DEVICE_KIND_MYRIAD else ()))

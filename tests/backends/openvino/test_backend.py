@@ -1,0 +1,209 @@
+"""OpenVINO's devices: labelled stand-ins, real blobs, running, recompiling, refusals."""
+
+from __future__ import annotations
+
+import json
+import logging
+import stat
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import optima
+import optima.runtime as rt
+from devices import DeviceEnum
+from optima.manager import CompiledModel, Manager
+from torch2nx.converter import Torch2GraphConverter
+
+pytest.importorskip("openvino", reason="the extra optima[openvino] is not installed")
+pytest.importorskip("onnx", reason="the extra optima[openvino] is not installed")
+
+X64, MYRIAD = DeviceEnum.DEVICE_KIND_X64, DeviceEnum.DEVICE_KIND_MYRIAD
+
+
+class Net(nn.Module):
+    """A small network with a part that an NPU likes and a part that it does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.norm = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8)
+        self.head = nn.Linear(8, 5)
+        nn.init.normal_(self.norm.running_mean)
+        nn.init.uniform_(self.norm.running_var, 0.5, 2.0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        features = nn.functional.hardswish(self.norm(self.conv(x)))
+        result: torch.Tensor = self.head(features.mean((2, 3))).softmax(-1)
+        return result
+
+
+def compiled(folder: Path, kind: str = "MYRIAD", **options: Any) -> tuple[nn.Module, torch.Tensor, CompiledModel]:
+    module, x = Net().eval(), torch.randn(2, 3, 9, 7)
+    graph = Torch2GraphConverter().convert(model=module, fake_torch_data=[x], gpu=False)
+    names = [n for n, d in graph.nodes(data="data") if d["kind"] == "OpNode"]
+    other = {n: f"{kind}:0" if n.startswith(("conv", "batch", "hard", "mean")) else "X64:1" for n in names}
+    (folder / "map.json").write_text(json.dumps(other))
+    made = Manager().optimize("Net", [X64, MYRIAD], graph, folder, folder / "map.json", progress=False, **options)
+    return module, x, made
+
+
+def meta_of(made: CompiledModel, number: int = 0) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads((made.path / f"Subgraph_{number}/subgraph_{number}.meta").read_text())
+    return found
+
+
+def assert_equal_to_eager(module: nn.Module, x: torch.Tensor, path: Path) -> rt.Model:
+    model = rt.Context().load_model(path, fallback=True)
+    with torch.no_grad():
+        np.testing.assert_allclose(model(x.numpy()), module(x).numpy(), atol=1e-5)
+    return model
+
+
+def test_without_a_myriad_compiler_the_blob_is_labelled(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPTIMA_MYRIAD_PYTHON", raising=False)
+    with caplog.at_level(logging.WARNING):
+        module, x, made = compiled(tmp_path)
+    files = sorted(p.name for p in (made.path / "Subgraph_0").iterdir())
+    assert files == ["subgraph_0.cpu.blob", "subgraph_0.meta", "subgraph_0.onnx"]
+    meta = meta_of(made)
+    assert meta["format"] == "openvino-cpu-blob" and not meta["compiled_for_device"]
+    assert "OPTIMA_MYRIAD_PYTHON" in meta["next_command"]
+    assert "code for this CPU, not for MYRIAD:0" in caplog.text
+    model = assert_equal_to_eager(module, x, made.path)
+    assert [s.simulated for s in model.subgraph_info] == [True, False]
+
+
+def test_without_fallback_an_absent_stick_is_named(tmp_path: Path) -> None:
+    _, _, made = compiled(tmp_path)
+    with pytest.raises(optima.errors.DeviceAbsent, match="devices that are not here"):
+        rt.Context().load_model(made.path)
+
+
+def test_strict_targets_refuse_a_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPTIMA_MYRIAD_PYTHON", raising=False)
+    with pytest.raises(optima.errors.ToolMissing, match="subgraph_0.*MYRIAD:0"):
+        compiled(tmp_path, strict_targets=True)
+
+
+def test_the_cpu_by_choice_is_no_stand_in(tmp_path: Path) -> None:
+    module, x, made = compiled(tmp_path, "X64", backends={"X64": "openvino"}, strict_targets=True)
+    assert meta_of(made)["compiled_for_device"]
+    model = rt.Context().load_model(made.path)
+    with torch.no_grad():
+        np.testing.assert_allclose(model(x.numpy()), module(x).numpy(), atol=1e-5)
+    assert not any(s.simulated for s in model.subgraph_info)
+
+
+def test_a_blob_of_another_version_is_compiled_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from devices import DeviceRef
+    from optima.backends.base import LoadEnv, SubgraphView
+    from optima.backends.openvino.load import load
+
+    _, _, made = compiled(tmp_path)
+    meta = meta_of(made)
+    folder = made.path / "Subgraph_0"
+    blob = (folder / "subgraph_0.cpu.blob").read_bytes()
+    files = {
+        "subgraph_0.cpu.blob": blob.replace(b";isa=", b";isb=", 1),
+        "subgraph_0.onnx": (folder / "subgraph_0.onnx").read_bytes(),
+    }
+    view = SubgraphView("subgraph_0", meta, files, {}, meta["inputs"], meta["outputs"])
+    log = logging.getLogger("test")
+    with caplog.at_level(logging.WARNING):
+        load(view, DeviceRef(MYRIAD, 0), LoadEnv(1, True, log, present=False))
+    assert "its ONNX form is compiled" in caplog.text
+
+
+def test_requests_do_not_share_buffers(tmp_path: Path) -> None:
+    module, x, made = compiled(tmp_path)
+    model = rt.Context().load_model(made.path, fallback=True)
+    samples = [torch.randn_like(x) for _ in range(4)]
+    requests = [model.create_request() for _ in samples]
+    for request, sample in zip(requests, samples, strict=True):
+        request.set_inputs(sample.numpy())
+        request.infer()
+    for request, sample in zip(requests, samples, strict=True):
+        assert not request.wait()
+        with torch.no_grad():
+            np.testing.assert_allclose(request.get_outputs()[0], module(sample).numpy(), atol=1e-5)
+
+
+def test_all_ops_that_it_cannot_take_are_refused_at_once(tmp_path: Path) -> None:
+    class Odd(nn.Module):
+        def forward(self, x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+            return torch.digamma(x) + torch.index_select(torch.lgamma(x), 0, index)
+
+    graph = Torch2GraphConverter().convert(
+        model=Odd().eval(), fake_torch_data=[torch.rand(3, 3), torch.tensor([0, 1, 2])], gpu=False
+    )
+    names = [n for n, d in graph.nodes(data="data") if d["kind"] == "OpNode"]
+    (tmp_path / "map.json").write_text(json.dumps(dict.fromkeys(names, "MYRIAD:0")))
+    with pytest.raises(optima.errors.UnsupportedPlacement) as refused:
+        Manager().optimize("Odd", [MYRIAD], graph, tmp_path, tmp_path / "map.json")
+    text = str(refused.value)
+    assert "digamma has no ONNX emission" in text and "lgamma has no ONNX emission" in text
+    assert "int64 is not a dtype of MYRIAD" in text
+
+
+def test_unknown_options_are_listed(tmp_path: Path) -> None:
+    with pytest.raises(optima.errors.OptionError) as refused:
+        compiled(tmp_path, device_options={"MYRIAD": {"shave": 8, "precision": "int4"}})
+    assert {p.subject for p in refused.value.problems} == {"shave", "precision"}
+
+
+def interpreter(folder: Path, body: str) -> str:
+    """A program in the place of the old interpreter."""
+    path = folder / "python3.8"
+    path.write_text(f"#!{sys.executable}\nimport sys, time, pathlib\n{body}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("body", "match"),
+    [
+        ("if len(sys.argv) > 2: time.sleep(60)", "did not end within"),
+        ("if len(sys.argv) > 2: sys.exit('no module named openvino')", "no module named openvino"),
+        ("print('3.8.1')", "wrote no subgraph.blob"),
+        ("if len(sys.argv) > 2: pathlib.Path(sys.argv[3]).write_bytes(b'<html>')", "no blob"),
+    ],
+)
+def test_a_myriad_compiler_that_misbehaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, match: str
+) -> None:
+    monkeypatch.setenv("OPTIMA_MYRIAD_PYTHON", interpreter(tmp_path, body))
+    with pytest.raises(optima.errors.KernelCompileError, match="subgraph_0") as failed:
+        compiled(tmp_path, device_options={"MYRIAD": {"timeout_s": 2}}, use_cache=False)
+    assert match in str(failed.value) + "".join(failed.value.__notes__)
+
+
+def test_the_command_line_of_the_myriad_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = tmp_path / "argv.json"
+    body = (
+        "import json\n"
+        "if len(sys.argv) > 2:\n"
+        f"    pathlib.Path({str(record)!r}).write_text(json.dumps(sys.argv[1:]))\n"
+        "    assert pathlib.Path(sys.argv[2]).read_bytes()\n"
+        "    pathlib.Path(sys.argv[3]).write_bytes(b'\\x7felf' + b'of a test')\n"
+    )
+    monkeypatch.setenv("OPTIMA_MYRIAD_PYTHON", interpreter(tmp_path, body))
+    module, x, made = compiled(tmp_path, device_options={"MYRIAD": {"shaves": 4}}, use_cache=False)
+    script, source, blob, config = json.loads(record.read_text())
+    assert Path(script).name == "myriad_compiler.py"
+    assert (Path(source).suffix, Path(blob).suffix) == (".onnx", ".blob")
+    assert json.loads(config) == {
+        "MYRIAD_NUMBER_OF_SHAVES": "4", "MYRIAD_NUMBER_OF_CMX_SLICES": "8", "MYRIAD_THROUGHPUT_STREAMS": "1",
+    }  # fmt: skip
+    meta = meta_of(made)
+    assert meta["blob"] == "subgraph_0.blob" and meta["format"] == "openvino-myriad-blob"
+    assert meta["compiled_for_device"] and meta["opset"] == 13
+    assert_equal_to_eager(module, x, made.path)  # by its ONNX form, on the CPU
