@@ -83,10 +83,29 @@ class OpenvinoExecutable:
     def __init__(self, meta: OpenvinoSubgraph, compiled: Any) -> None:
         self.meta = meta
         self.compiled = compiled
+        self.inputs = _ports(meta.inputs, compiled.inputs)
+        self.outputs = _ports(meta.outputs, compiled.outputs)
+        # What is an input and an output at once has one name there, and OpenVINO writes nothing.
+        self.passed = tuple(
+            (source, target)
+            for source, given in self.inputs.items()
+            for target, made in self.outputs.items()
+            if given.get_names() & made.get_names()
+        )
 
     def bind(self, borders: Mapping[str, Array]) -> OpenvinoInvocation:
         """A request of OpenVINO's over the border buffers themselves: nothing is copied."""
         return OpenvinoInvocation(self, borders)
+
+
+def _ports(names: Sequence[str], ports: Sequence[Any]) -> dict[str, Any]:
+    """The port of each border, in order; by name where OpenVINO dropped inputs that nothing reads.
+
+    (Not by name alone: an operator that OpenVINO removes takes its operand's name along.)
+    """
+    if len(ports) == len(names):
+        return dict(zip(names, ports, strict=True))
+    return {name: port for port in ports for name in names if name in port.get_names()}
 
 
 class OpenvinoInvocation:
@@ -98,8 +117,11 @@ class OpenvinoInvocation:
         self._meta, self._borders = executable.meta, borders
         self._request = executable.compiled.create_infer_request()
         self._microseconds = 0.0
-        for name in (*self._meta.inputs, *self._meta.outputs):
-            self._request.set_tensor(name, openvino.Tensor(borders[name], shared_memory=True))
+        self._passed = executable.passed
+        for names, ports in ((self._meta.inputs, executable.inputs), (self._meta.outputs, executable.outputs)):
+            for name in names:
+                if name in ports:
+                    self._request.set_tensor(ports[name], openvino.Tensor(borders[name], shared_memory=True))
 
     def run(self) -> None:
         """Run on the bound buffers. Raises what OpenVINO raises, as BlobRefused."""
@@ -108,6 +130,8 @@ class OpenvinoInvocation:
             self._request.infer()
         except RuntimeError as error:
             raise BlobRefused(f"OpenVINO failed to run {self._meta.name}: {error}", hint=_AGAIN) from error
+        for source, target in self._passed:
+            np.copyto(self._borders[target], self._borders[source])
         self._microseconds = (time.perf_counter_ns() - start) / 1000
 
     def trace(self) -> dict[str, Array]:

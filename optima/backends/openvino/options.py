@@ -10,8 +10,9 @@ from devices import DeviceEnum, DeviceRef
 from optima.backends.base import CompileOptions
 from optima.device_options import read_options
 
-#: the newest operator set that MYRIAD's importer reads (openvino 2021.4), and the one written for the others
-_MYRIAD_OPSET, _OPSET = 13, 22
+#: MYRIAD's importer (openvino 2021.4) reads up to 13; at 13 OpenVINO 2026 overlooks the axes of ReduceLogSumExp and
+#: ReduceL1 and reduces everything, so its stand-ins are written as 11, too
+_MYRIAD_OPSET, _OPSET = 11, 22
 _PLUGINS = {DeviceEnum.DEVICE_KIND_MYRIAD: "MYRIAD", DeviceEnum.DEVICE_KIND_INTELGPU: "GPU"}
 
 

@@ -45,6 +45,8 @@ def _or_equal(op_type: str) -> Onnx:
 def _compared(view: OpView) -> str | None:
     """ONNX rounds a Python number to the tensor's dtype; torch compares with the number itself."""
     value, dtype = view.attrs.get("other"), view.operands["self"].dtype
+    if value != value:
+        return "a comparison with NaN"
     if isinstance(value, float) and dtype == "float16":
         return "a comparison of float16 with a Python number has no ONNX form"
     return None

@@ -67,6 +67,13 @@ def _round_reason(view: OpView) -> str | None:
     return f"decimals={decimals} has no ONNX form here" if decimals else None
 
 
+def _cast_reason(view: OpView) -> str | None:
+    """ONNX leaves open what becomes of a float that the target does not hold."""
+    if is_float(view.first.dtype) and view.outputs[0].dtype == "uint8":
+        return "a cast of floats to uint8: what a negative number becomes is left open"
+    return None
+
+
 def _to(s: OpSite) -> str:
     return s.writer.cast(s.first, s.out.dtype)
 
@@ -97,5 +104,5 @@ ROUTES: dict[str, Onnx] = {
     "clamp": Onnx(partial(_clamped, low="min", high="max"), _clamp_reason, NUMBERS),
     "clamp_min": Onnx(partial(_clamped, low="min", high=""), _clamp_reason, NUMBERS),
     "clamp_max": Onnx(partial(_clamped, low="", high="max"), _clamp_reason, NUMBERS),
-    "to": Onnx(_to, dtypes=ANY),
+    "to": Onnx(_to, _cast_reason, ANY),
 }

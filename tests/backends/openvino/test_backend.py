@@ -205,5 +205,5 @@ def test_the_command_line_of_the_myriad_compiler(tmp_path: Path, monkeypatch: py
     }  # fmt: skip
     meta = meta_of(made)
     assert meta["blob"] == "subgraph_0.blob" and meta["format"] == "openvino-myriad-blob"
-    assert meta["compiled_for_device"] and meta["opset"] == 13
+    assert meta["compiled_for_device"] and meta["opset"] == 11
     assert_equal_to_eager(module, x, made.path)  # by its ONNX form, on the CPU

@@ -1,0 +1,169 @@
+"""One operator case on one kind of device: through its backend's check, plan, link and load, beside torch."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from devices import DeviceEnum, DeviceRef, OptimaError, spec_of
+from optima.backends import backend_of, loader_of
+from optima.backends.base import CompileOptions, LoadEnv, SubgraphArtifact, SubgraphView
+from optima.graph import Graph, TensorType
+from optima.native import aligned_empty
+from optima.ops.reference import call_reference, to_numpy, to_torch
+from optima.runtime.presence import presence_of
+from tests.ops.case import OpCase
+
+Array = np.ndarray[Any, Any]
+PROVEN, REFUSED, WRONG, CRASHED = "proven", "refused", "wrong", "crashed"
+#: operands that a model holds as parameters, and so do cases on a device
+_PARAMETERS = ("weight", "bias", "running_mean", "running_var", "params", "mat2")
+#: signal to quantisation noise that a kind with integers inside must reach, in dB
+LEAST_SQNR_DB = 20.0
+_QUANTISING = ("snpe", "edgetpu")
+#: as many samples as a quantising device is calibrated with
+_SAMPLES = 8
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case. ``reason`` is why it was refused, how it differs, or what was raised."""
+
+    case: str
+    op: str
+    status: str
+    reason: str = ""
+
+
+class CaseSamples:
+    """Representative data of a case: it stands where ``optima.calibration.Calibration`` stands for a model."""
+
+    def __init__(self, case: OpCase) -> None:
+        self._values = [case.values(seed) for seed in range(_SAMPLES)]
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def at(self, names: Sequence[str], subgraph: str) -> list[dict[str, Array]]:
+        """One dict of arrays by tensor name per sample."""
+        return [{name: values[name] for name in names} for values in self._values]
+
+
+def finite(case: OpCase) -> OpCase:
+    """The case without NaN and infinities, which devices that are compiled by way of another format do not promise."""
+    return replace(case, args=tuple(replace(a, fill="normal") if a.fill == "special" else a for a in case.args))
+
+
+def graph_of(case: OpCase) -> Graph:
+    """The case's graph, its weights as parameters."""
+    graph, values = case.graph(), case.values()
+    tensors = {
+        name: replace(t, is_param=True, value=values[name], source=name)
+        if name.split(".")[0] in _PARAMETERS and len(graph.inputs) > 1 and name in graph.inputs
+        else t
+        for name, t in graph.tensors.items()
+    }
+    return replace(graph, tensors=tensors, inputs=tuple(n for n in graph.inputs if not tensors[n].is_param))
+
+
+def judge(kind: DeviceEnum, case: OpCase, backend_name: str = "") -> Outcome:
+    """Compile and run a case on a kind of device, or its simulator, and compare. ``backend_name`` "": its default."""
+    device = DeviceRef(kind, 0)
+    name = backend_name or spec_of(kind).backend
+    graph = graph_of(case)
+    answer = backend_of(name).check(graph, [graph.ops[0].name], device, CompileOptions())[graph.ops[0].name]
+    if not answer:
+        return Outcome(case.id, case.op, REFUSED, getattr(answer, "reason", ""))
+    try:
+        got = _run(graph, case, device, name)
+    # Whatever a compiler or a runtime raises is what the sweep looks for.
+    except Exception as error:  # noqa: BLE001
+        kind_of = "" if isinstance(error, OptimaError) else f"{type(error).__name__}: "
+        return Outcome(case.id, case.op, CRASHED, f"{kind_of}{error}".split("\n")[0][:300])
+    differs = _difference(graph, case, got, quantised=name in _QUANTISING)
+    return Outcome(case.id, case.op, WRONG if differs else PROVEN, differs)
+
+
+def _run(graph: Graph, case: OpCase, device: DeviceRef, name: str) -> dict[str, Array]:
+    backend, options = backend_of(name), CompileOptions()
+    part = replace(graph, name="subgraph_0")
+    results = {}
+    for job in backend.plan(part, device, options, CaseSamples(case)):
+        module, _, function = job.function.partition(":")
+        results[job.key] = getattr(importlib.import_module(module), function)(job.payload)
+    artifact = backend.link(part, device, options, results)
+    load = loader_of(name)
+    env = LoadEnv(1, True, logging.getLogger("conformance"), presence_of(load)(device))
+    executable = load(_view(part, artifact), device, env)
+    values = case.values()
+    borders = {}
+    for tensor in (*part.inputs, *part.outputs):
+        kind = part.type_of(tensor)
+        borders[tensor] = aligned_empty(kind.shape, kind.dtype)
+        if tensor in part.inputs:
+            borders[tensor][...] = values[tensor].reshape(kind.shape)
+        elif kind.dtype.startswith("float"):
+            borders[tensor].fill(np.nan)  # what the device does not write shows
+    executable.bind(borders).run()
+    return {tensor: borders[tensor] for tensor in part.outputs}
+
+
+def _view(part: Graph, artifact: SubgraphArtifact) -> SubgraphView:
+    meta = json.loads(json.dumps(dict(artifact.meta)))
+    constants = {}
+    for constant in artifact.constants:
+        constants[constant.name] = aligned_empty(constant.array.shape, constant.dtype)
+        constants[constant.name][...] = constant.array
+    return SubgraphView(part.name, meta, artifact.files, constants, part.inputs, part.outputs)
+
+
+def _wanted(graph: Graph, case: OpCase) -> list[Array]:
+    (op,) = graph.ops
+    values = case.values()
+    operands = [to_torch(values[n], graph.type_of(n).dtype) for n in op.inputs]
+    return [to_numpy(result) for result in call_reference(op, operands)]
+
+
+def _difference(graph: Graph, case: OpCase, got: Mapping[str, Array], *, quantised: bool) -> str:
+    """How the results differ from torch's, or ""."""
+    from tests.ops.harness import compare
+
+    wanted = dict(zip(graph.outputs, _wanted(graph, case), strict=True))
+    if case.op == "topk":
+        return _topk_difference(case, wanted[graph.outputs[0]], got, graph)
+    for name, want in wanted.items():
+        kind = graph.type_of(name)
+        if quantised and kind.dtype == "float32":
+            ratio = sqnr_db(want, got[name])
+            if ratio < LEAST_SQNR_DB:
+                return f"{name}: {ratio:.1f} dB, {LEAST_SQNR_DB} needed"
+            continue
+        try:
+            compare(name, TensorType(kind.shape, kind.dtype), got[name], want, max(case.tolerance, 1e-5))
+        except AssertionError as error:
+            return " ".join(str(error).split())[:300]
+    return ""
+
+
+def _topk_difference(case: OpCase, values: Array, got: Mapping[str, Array], graph: Graph) -> str:
+    """Which of equal elements are picked, and their order, is open."""
+    dim = case.attrs.get("dim", -1)
+    have, places = (got[name] for name in graph.outputs)
+    pointed = np.take_along_axis(case.values()["self"], places.astype(np.int64), dim)
+    same = np.array_equal(np.sort(have, dim), np.sort(values, dim)) and np.array_equal(pointed, have)
+    return "" if same else "other elements than the largest"
+
+
+def sqnr_db(want: Array, got: Array) -> float:
+    """Signal to quantisation noise in dB: 10 log10(sum want^2 / sum (want - got)^2)."""
+    noise = float(np.square(want.astype(np.float64) - got.astype(np.float64)).sum())
+    signal = float(np.square(want.astype(np.float64)).sum())
+    if not np.isfinite(noise):
+        return -np.inf
+    return np.inf if noise == 0 else 10 * float(np.log10(max(signal, 1e-300) / noise))

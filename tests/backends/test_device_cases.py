@@ -1,0 +1,36 @@
+"""A fixed slice of the operator cases on each kind that can execute here; ``python -m conformance.devices`` has all."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from conformance.device_case import CRASHED, PROVEN, WRONG, judge
+from conformance.devices import SWEPT, cases
+from devices import DeviceEnum
+from optima.installed import toolchains
+from tests.ops.case import OpCase
+
+#: `make test-devices` takes more of them
+_PER_OP = 2 if os.environ.get("OPTIMA_TEST_DEVICES") else 1
+_STEP = 1 if os.environ.get("OPTIMA_TEST_DEVICES") else 6
+
+
+def _slice(kind: DeviceEnum) -> list[OpCase]:
+    """The first cases of each operator, of every so many-th operator; fewer of X64, which tests/ops compiles whole."""
+    table: dict[str, list[OpCase]] = {}
+    for case in cases():
+        table.setdefault(case.op, []).append(case)
+    step = _STEP * 5 if kind is DeviceEnum.DEVICE_KIND_X64 else _STEP
+    return [case for _, found in sorted(table.items())[::step] for case in found[:_PER_OP]]
+
+
+@pytest.mark.parametrize("kind", SWEPT, ids=lambda k: k.value)
+def test_a_slice_of_the_cases_equals_torch(kind: DeviceEnum) -> None:
+    chain = toolchains()[kind]
+    if not chain.complete:
+        pytest.skip(f"{kind.value}: {'; '.join(str(t) for t in chain.tools if not t.found and not t.optional)}")
+    outcomes = [judge(kind, case) for case in _slice(kind)]
+    assert not [o for o in outcomes if o.status in (WRONG, CRASHED)]
+    assert sum(o.status == PROVEN for o in outcomes) >= 10
