@@ -26,7 +26,7 @@ from optima.runtime.errors import (
     WrongCpu,
 )
 from optima.runtime.model import Model, SubgraphInfo
-from optima.runtime.profile import KernelProfile, ProfileData, SubgraphProfile
+from optima.runtime.profile import KernelProfile, ProfileData, SubgraphProfile, TransferProfile
 from optima.runtime.request import InferRequest
 from optima.runtime.tensors import Tensor, TensorInfo
 
@@ -54,6 +54,7 @@ __all__ = [
     "SubgraphInfo",
     "SubgraphProfile",
     "Tensor",
+    "TransferProfile",
     "TensorInfo",
     "UnknownTensor",
     "UserError",

@@ -31,12 +31,13 @@ class BorderPlan:
         }
 
 
-def plan_borders(meta: ModelMeta, constants: Mapping[str, Array]) -> BorderPlan:
+def plan_borders(meta: ModelMeta, constants: Mapping[str, Array], *, reuse: bool = True) -> BorderPlan:
     """The plan for a model. Raises ArtifactError when a subgraph's border is described nowhere, or is read
     before anything makes it.
 
     Inputs keep their place from the start to the end, so that a second ``infer`` may run on the same inputs;
-    outputs from the subgraph that makes them to the end; the rest until the last subgraph that reads them.
+    outputs from the subgraph that makes them to the end; the rest until the last subgraph that reads them, or, where
+    subgraphs run at the same time and not ``reuse``, from the start to the end, too.
     """
     counts = [symbol.count for symbol in meta.symbols]
     tensors = {t.name: t for t in (*counts, *meta.borders, *meta.outputs, *meta.inputs)}
@@ -53,7 +54,7 @@ def plan_borders(meta: ModelMeta, constants: Mapping[str, Array]) -> BorderPlan:
         for name in part.outputs:
             if name not in tensors or name in lives:
                 problems.append(Problem(name, f"made by {part.name}: described nowhere or made twice"))
-            lives[name] = [step, end if name in final else step]
+            lives[name] = [step, end if name in final else step] if reuse else [-1, end]
     lacking = sorted(final - set(lives) - set(constants))
     problems += [Problem(name, "is an output, or the count of its rows, that nothing makes") for name in lacking]
     if problems:

@@ -22,6 +22,15 @@ class _Dispatch:
         self.gate = threading.BoundedSemaphore(cores)
         # Two at least, so that a callback of one request does not hold up every other.
         self.threads = ThreadPoolExecutor(max(2, cores), thread_name_prefix="optima-dispatch")
+        self.lanes: dict[str, ThreadPoolExecutor] = {}
+        self.lock = threading.Lock()
+
+    def lane(self, name: str) -> ThreadPoolExecutor:
+        """The one thread of a device."""
+        with self.lock:
+            if name not in self.lanes:
+                self.lanes[name] = ThreadPoolExecutor(1, thread_name_prefix=f"optima-{name}")
+            return self.lanes[name]
 
 
 _current = _Dispatch()
@@ -43,3 +52,8 @@ def gate() -> threading.BoundedSemaphore:
 def submit(work: Callable[[], None]) -> None:
     """Run ``work`` on a dispatch thread. It must handle its own exceptions."""
     _current.threads.submit(work)
+
+
+def submit_to_lane(name: str, work: Callable[[], None]) -> None:
+    """Run ``work`` on a device's own thread, after what was submitted before. It must handle its own exceptions."""
+    _current.lane(name).submit(work)

@@ -15,6 +15,7 @@ from optima.backends.base import LoadEnv
 from optima.native import available_cores
 from optima.runtime.borders import plan_borders
 from optima.runtime.errors import DeviceAbsent
+from optima.runtime.lanes import schedule_of
 from optima.runtime.presence import available_devices, check_cpu, presence_of
 from optima.runtime.session import Loaded, LoadedSubgraph
 from torch2nx.errors import ArgumentsError
@@ -51,7 +52,8 @@ def load_artifact(
         )
     check_cpu([c.part for c in choices])
     constants = artifact.constants
-    plan = plan_borders(artifact.meta, constants)
+    schedule = schedule_of(artifact.meta.subgraphs, [c.device for c in choices])
+    plan = plan_borders(artifact.meta, constants, reuse=not schedule.concurrent)
     threads = available_cores()
     parts = []
     for index, choice in enumerate(choices):
@@ -60,7 +62,7 @@ def load_artifact(
         env = LoadEnv(threads, fallback, log, choice.present)
         executable = choice.load(artifact.subgraph_view(index), choice.device, env)
         parts.append(LoadedSubgraph(choice.part, choice.device, executable, not choice.present))
-    return Loaded(artifact.meta, tuple(parts), constants, plan)
+    return Loaded(artifact.meta, tuple(parts), constants, plan, schedule)
 
 
 def _check_structures(meta: ModelMeta) -> None:

@@ -24,11 +24,35 @@ class SubgraphProfile:
 
 
 @dataclass(frozen=True)
+class TransferProfile:
+    """A border tensor on its way: between subgraphs' names, bytes, and "alias" (the same memory) or "copy".
+
+    What a copy takes is part of the subgraph's time that makes it, where its backend counts it among the kernels.
+    """
+
+    tensor: str
+    source: str
+    target: str
+    nbytes: int
+    kind: str
+
+
+@dataclass(frozen=True)
 class ProfileData:
-    """Microseconds of one inference, without the copies of inputs and outputs. Printed, it is a table."""
+    """One inference, without the copies of inputs and outputs. Printed, it is a table.
+
+    ``us``: microseconds from start to end; the subgraphs' may add up to more, since independent ones on different
+    devices run at the same time.
+    """
 
     us: float
     subgraphs: tuple[SubgraphProfile, ...]
+    transfers: tuple[TransferProfile, ...] = ()
+
+    @property
+    def copied_bytes(self) -> int:
+        """What went from one memory to another between subgraphs."""
+        return sum(t.nbytes for t in self.transfers if t.kind == "copy")
 
     def __str__(self) -> str:
         rows = [("total", "", self.us)]

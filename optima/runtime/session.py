@@ -12,7 +12,8 @@ from devices import DeviceRef, InternalError, UserError
 from optima.artifact.manifest import ModelMeta, SubgraphMeta, SymbolMeta, TensorMeta
 from optima.backends.base import Executable
 from optima.runtime.borders import BorderPlan
-from optima.runtime.profile import KernelProfile, ProfileData, SubgraphProfile
+from optima.runtime.lanes import Schedule, run_all
+from optima.runtime.profile import KernelProfile, ProfileData, SubgraphProfile, TransferProfile
 from optima.runtime.tensors import Array, border_axes
 
 
@@ -34,6 +35,7 @@ class Loaded:
     subgraphs: Sequence[LoadedSubgraph]
     constants: Mapping[str, Array]
     plan: BorderPlan
+    schedule: Schedule
 
 
 class Session:
@@ -54,6 +56,7 @@ class Session:
                 hint="use fewer requests at a time",
             ) from error
         self._elapsed_us = [0.0] * len(self._invocations)
+        self._total_us = 0.0
 
     def write_input(self, index: int, array: Array, *, logical: bool = False) -> None:
         """Copy an array of the right dtype and shape in; ``logical``: it is in PyTorch's order already."""
@@ -73,11 +76,19 @@ class Session:
         return np.array(array if logical else array.transpose(border_axes(meta)), order="C")
 
     def run(self) -> None:
-        """Run every subgraph. Raises what a backend raises."""
-        for step, invocation in enumerate(self._invocations):
-            start = time.perf_counter_ns()
-            invocation.run()
-            self._elapsed_us[step] = (time.perf_counter_ns() - start) / 1000
+        """Run every subgraph, independent ones on different devices at the same time. Raises what a backend raises."""
+        start = time.perf_counter_ns()
+        if self._loaded.schedule.concurrent:
+            run_all(self._loaded.schedule, self._run_one)
+        else:
+            for step in range(len(self._invocations)):
+                self._run_one(step)
+        self._total_us = (time.perf_counter_ns() - start) / 1000
+
+    def _run_one(self, step: int) -> None:
+        start = time.perf_counter_ns()
+        self._invocations[step].run()
+        self._elapsed_us[step] = (time.perf_counter_ns() - start) / 1000
 
     def trace(self) -> dict[str, Array]:
         """Run step by step; copies of every tensor that exists between steps, by name, in PyTorch's order."""
@@ -95,7 +106,10 @@ class Session:
             )
             for part, run, us in zip(self._loaded.subgraphs, self._invocations, self._elapsed_us, strict=True)
         ]
-        return ProfileData(sum(self._elapsed_us), tuple(parts))
+        transfers = tuple(
+            TransferProfile(t.tensor, t.source, t.target, t.nbytes, t.kind) for t in self._loaded.meta.transfers
+        )
+        return ProfileData(self._total_us, tuple(parts), transfers)
 
     def _rows(self, meta: TensorMeta) -> tuple[slice, ...]:
         """The part of an output that is meant."""

@@ -188,7 +188,7 @@ def test_profile_data_covers_subgraphs_and_kernels(tmp_path: Path) -> None:
     assert [k.name for k in profile.subgraphs[0].kernels] == ["add", "double", "triple"]
     for part in profile.subgraphs:
         assert part.us > 0 and 0 < sum(k.us for k in part.kernels) <= part.us
-    assert profile.us == pytest.approx(sum(p.us for p in profile.subgraphs))
+    assert profile.us >= sum(p.us for p in profile.subgraphs)
     assert "subgraph_1" in str(profile) and "triple" in str(profile)
 
 
