@@ -44,8 +44,10 @@ class Net(nn.Module):
         return result
 
 
-def compiled(folder: Path, kind: str = "MYRIAD", **options: Any) -> tuple[nn.Module, torch.Tensor, CompiledModel]:
-    module, x = Net().eval(), torch.randn(2, 3, 9, 7)
+def compiled(
+    folder: Path, kind: str = "MYRIAD", dtype: torch.dtype = torch.float32, **options: Any
+) -> tuple[nn.Module, torch.Tensor, CompiledModel]:
+    module, x = Net().eval().to(dtype), torch.randn(2, 3, 9, 7, dtype=dtype)
     graph = Torch2GraphConverter().convert(model=module, fake_torch_data=[x], gpu=False)
     names = [n for n, d in graph.nodes(data="data") if d["kind"] == "OpNode"]
     other = {n: f"{kind}:0" if n.startswith(("conv", "batch", "hard", "mean")) else "X64:1" for n in names}
@@ -207,3 +209,16 @@ def test_the_command_line_of_the_myriad_compiler(tmp_path: Path, monkeypatch: py
     assert meta["blob"] == "subgraph_0.blob" and meta["format"] == "openvino-myriad-blob"
     assert meta["compiled_for_device"] and meta["opset"] == 11
     assert_equal_to_eager(module, x, made.path)  # by its ONNX form, on the CPU
+
+
+def test_a_half_model_keeps_half_borders_and_weights(tmp_path: Path) -> None:
+    module, x, made = compiled(tmp_path, dtype=torch.float16)
+    model = rt.Context().load_model(made.path, fallback=True)
+    result = model(x.numpy())
+    assert result.dtype == np.float16
+    with torch.no_grad():
+        np.testing.assert_allclose(result, module(x).numpy(), atol=4e-3)
+    onnx = pytest.importorskip("onnx")
+    source = onnx.load(made.path / "Subgraph_0/subgraph_0.onnx")
+    held = {t.data_type for t in source.graph.initializer if len(t.dims) == 4}
+    assert held == {onnx.TensorProto.FLOAT16}
