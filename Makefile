@@ -6,7 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint zoo-env conformance zoo bench clean
+# Qualcomm's AI Stack License holds for what `hexagon` brings in; see NOTICE.
+DEVICE_EXTRAS := openvino
+DEVICE_PACKAGES := libvulkan1 mesa-vulkan-drivers spirv-tools qemu-user
+
+.PHONY: demo test test-slow test-devices devices-env lint zoo-env conformance zoo bench clean
 
 $(STAMP): pyproject.toml $(wildcard optima/native/*.c optima/native/*.h)
 	@$(PYTHON) -c 'import sys; sys.exit("Optima needs Python 3.11 or newer; run: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
@@ -32,6 +36,18 @@ test-slow: $(STAMP)
 zoo-env: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pillow pyyaml huggingface_hub tqdm regex requests tokenizers safetensors packaging
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps torchvision==0.28.0 timm==1.0.31 transformers==5.23.0
+
+# The compilers and simulators of devices other than X64: from PyPI, and from Debian where this user is root.
+devices-env: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(DEVICE_EXTRAS)]'
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get install -qq -y $(DEVICE_PACKAGES) >/dev/null || { apt-get update -qq && apt-get install -qq -y $(DEVICE_PACKAGES) >/dev/null; }; \
+	else echo "for all of it, as root: apt-get install $(DEVICE_PACKAGES)"; fi
+	$(BIN)/optima toolchains
+
+# A fixed slice for real; each part skips with its reason where its tool is absent.
+test-devices: $(STAMP)
+	OPTIMA_TEST_DEVICES=1 $(BIN)/python -m pytest -n 2 -m 'not slow' -rs tests/backends tests/onnx_export
 
 # PyTorch's own operator tests: fails for a claim of conformance/claims.txt that no longer holds. About half an hour.
 conformance: $(STAMP)

@@ -1,4 +1,4 @@
-"""The ``optima`` command: compile, check, inspect, dump, template. The only place that prints."""
+"""The ``optima`` command: compile, check, inspect, dump, template, toolchains. The only place that prints."""
 
 from __future__ import annotations
 
@@ -121,6 +121,15 @@ def template(
     ops = load_graph(graph).ops
     map_path.write_text(json.dumps({op.name: str(ref) for op in ops}, indent=1) + "\n")
     console.print(f"{map_path}: {len(ops)} ops on {ref}", markup=False)
+
+
+@app.command()
+def toolchains() -> None:
+    """Show what this machine has to compile for each kind of device, and what is missing."""
+    from optima.installed import toolchains as found
+
+    for chain in found().values():
+        console.print(str(chain), markup=False)
 
 
 @app.command()
