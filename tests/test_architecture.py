@@ -29,6 +29,7 @@ ROOMS = (
     ("optima.tools",),
     ("optima.onnx_export",),
     ("optima.calibration",),
+    ("optima.quantise",),
     ("optima.backends.base",),
     ("optima.allocation",),
     ("optima.partition",),
