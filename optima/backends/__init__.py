@@ -21,6 +21,8 @@ _BUILTIN = {
     "llvm": "optima.backends.llvm",
     "null": "optima.backends.null",
     "reference": "optima.backends.reference",
+    "snpe": "optima.backends.snpe",
+    "vendor_bundle": "optima.backends.vendor_bundle",
 }
 
 
