@@ -17,6 +17,7 @@ from optima.backends.base import CompileOptions, LoadEnv, SubgraphArtifact, Subg
 from optima.graph import Graph, TensorType
 from optima.native import aligned_empty
 from optima.ops.reference import call_reference, to_numpy, to_torch
+from optima.quantise import sqnr_db
 from optima.runtime.presence import presence_of
 from tests.ops.case import OpCase
 
@@ -141,7 +142,7 @@ def _difference(graph: Graph, case: OpCase, got: Mapping[str, Array], *, quantis
         kind = graph.type_of(name)
         if quantised and kind.dtype == "float32":
             ratio = sqnr_db(want, got[name])
-            if ratio < LEAST_SQNR_DB:
+            if not ratio >= LEAST_SQNR_DB:
                 return f"{name}: {ratio:.1f} dB, {LEAST_SQNR_DB} needed"
             continue
         try:
@@ -158,12 +159,3 @@ def _topk_difference(case: OpCase, values: Array, got: Mapping[str, Array], grap
     pointed = np.take_along_axis(case.values()["self"], places.astype(np.int64), dim)
     same = np.array_equal(np.sort(have, dim), np.sort(values, dim)) and np.array_equal(pointed, have)
     return "" if same else "other elements than the largest"
-
-
-def sqnr_db(want: Array, got: Array) -> float:
-    """Signal to quantisation noise in dB: 10 log10(sum want^2 / sum (want - got)^2)."""
-    noise = float(np.square(want.astype(np.float64) - got.astype(np.float64)).sum())
-    signal = float(np.square(want.astype(np.float64)).sum())
-    if not np.isfinite(noise):
-        return -np.inf
-    return np.inf if noise == 0 else 10 * float(np.log10(max(signal, 1e-300) / noise))

@@ -52,23 +52,20 @@ _SPECS = {
             DeviceEnum.DEVICE_KIND_ADRENO, "spirv", _GPU_DTYPES, "", "a SPIR-V backend (Vulkan)", _SOC,
         ),
         DeviceSpec(
-            DeviceEnum.DEVICE_KIND_HEXAGON, "hexagon", _NPU_DTYPES, "",
-            "an SNPE backend: SNPE or QAIRT tools and a representative dataset", _SOC,
+            DeviceEnum.DEVICE_KIND_HEXAGON, "hexagon", _NPU_DTYPES, "snpe", "", _SOC,
         ),
         DeviceSpec(
             DeviceEnum.DEVICE_KIND_MYRIAD, "myriad", _NPU_DTYPES, "openvino", "", _USB3,
         ),
         DeviceSpec(
-            DeviceEnum.DEVICE_KIND_ARA1, "ara1", _NPU_DTYPES, "",
-            "a backend that drives the Kinara compiler", _PCIE3_X4,
+            DeviceEnum.DEVICE_KIND_ARA1, "ara1", _NPU_DTYPES, "vendor_bundle", "", _PCIE3_X4,
         ),
         DeviceSpec(
             DeviceEnum.DEVICE_KIND_TPU, "edgetpu", ("int8", "uint8"), "",
             "a backend that drives edgetpu_compiler on an int8 .tflite", _USB3,
         ),
         DeviceSpec(
-            DeviceEnum.DEVICE_KIND_CV22, "cv22", _NPU_DTYPES, "",
-            "a backend that drives the Ambarella CVflow tools", _SOC,
+            DeviceEnum.DEVICE_KIND_CV22, "cv22", _NPU_DTYPES, "vendor_bundle", "", _SOC,
         ),
     )
 }

@@ -15,6 +15,7 @@ import devices
 import optima
 import optima.runtime as rt
 from optima.manager import Manager
+from optima.quantise import sqnr_db
 from torch2nx import converter
 
 
@@ -83,7 +84,7 @@ def test_the_tutorial(tmp_path: Path) -> None:
     assert abs(found - expected).max() <= 1e-5 * abs(expected).max()
     assert optima.verify(model, root, [tuple(sample_input_list)]).ok
 
-    # HEXAGON has no backend yet: refused by name, before anything is compiled, and the old folder stays.
+    # HEXAGON quantises: refused without samples, before anything is compiled, and the old folder stays.
     before = (root / "model.meta").read_bytes()
     with pytest.raises(optima.OptimaError, match="HEXAGON") as refused:
         Manager().optimize(
@@ -93,5 +94,19 @@ def test_the_tutorial(tmp_path: Path) -> None:
             str(tmp_path / "outputs"),
             two_devices,
         )
-    assert "conv2d_2" in str(refused.value) and "X64" in refused.value.hint
+    assert "sample_inputs" in refused.value.hint
     assert (root / "model.meta").read_bytes() == before
+
+    # With samples it compiles, and runs where there is no such device.
+    samples = [(torch.rand(1, 3, 32, 32), torch.rand(1, 1, 32, 32)) for _ in range(8)]
+    Manager().optimize(
+        "SampleModel",
+        [devices.DeviceEnum.DEVICE_KIND_HEXAGON, devices.DeviceEnum.DEVICE_KIND_X64],
+        gpickle,
+        str(tmp_path / "outputs"),
+        two_devices,
+        sample_inputs=samples,
+    )
+    loaded = rt.Context().load_model(str(root), fallback=True)
+    assert [str(s.device) for s in loaded.subgraph_info] == ["HEXAGON:0", "X64:1"]
+    assert sqnr_db(expected, loaded(x, y)) > 30.0

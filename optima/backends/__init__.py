@@ -22,6 +22,8 @@ _BUILTIN = {
     "null": "optima.backends.null",
     "openvino": "optima.backends.openvino",
     "reference": "optima.backends.reference",
+    "snpe": "optima.backends.snpe",
+    "vendor_bundle": "optima.backends.vendor_bundle",
 }
 
 

@@ -165,7 +165,11 @@ class Invocation(Protocol):
 
 
 class Executable(Protocol):
-    """The run half: a loaded subgraph, shared by all requests."""
+    """The run half: a loaded subgraph, shared by all requests.
+
+    One that stands in for an absent device has an attribute ``runs_on``: what computes instead, in words, for
+    ``Model.subgraph_info``.
+    """
 
     def bind(self, borders: Mapping[str, np.ndarray[Any, Any]]) -> Invocation:
         """Bind border buffers: dense, 64-byte aligned arrays by tensor name, inputs and outputs alike."""

@@ -22,7 +22,8 @@ from torch2nx.pytree import flatten_inputs, unflatten_outputs
 
 @dataclass(frozen=True)
 class SubgraphInfo:
-    """Where a subgraph runs. ``simulated``: its device is absent, and its backend's fallback stands in."""
+    """Where a subgraph runs. ``simulated``: its device is absent, and its backend's fallback stands in; ``runs_on``
+    then says what that is, in words ("" where the backend does not say)."""
 
     name: str
     device: DeviceRef
@@ -31,6 +32,7 @@ class SubgraphInfo:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     simulated: bool
+    runs_on: str = ""
 
 
 class Model:
@@ -86,7 +88,14 @@ class Model:
         """The subgraphs in execution order, with the device that each runs on."""
         return tuple(
             SubgraphInfo(
-                s.meta.name, s.device, s.meta.backend, s.meta.ops, s.meta.inputs, s.meta.outputs, s.simulated
+                s.meta.name,
+                s.device,
+                s.meta.backend,
+                s.meta.ops,
+                s.meta.inputs,
+                s.meta.outputs,
+                s.simulated,
+                getattr(s.executable, "runs_on", ""),
             )
             for s in self._loaded.subgraphs
         )

@@ -153,11 +153,12 @@ def test_kinds_outside_device_info() -> None:
 
 
 def test_a_kind_without_a_backend_says_what_it_would_need() -> None:
-    error = refusal({**GOOD, "conv2d_5": "MYRIAD:0"}, [X64, MYRIAD])
-    assert error.message == "MYRIAD has no backend yet: it would need an OpenVINO backend"
+    nvidia = DeviceEnum.DEVICE_KIND_NVIDIA
+    error = refusal({**GOOD, "conv2d_5": "NVIDIA:0"}, [X64, nvidia])
+    assert error.message == "NVIDIA has no backend yet: it would need a CUDA backend (NVRTC or nvcc)"
     assert error.patch == {"conv2d_5": "X64:0"}
-    with pytest.raises(AllocationError, match="HEXAGON has no backend yet"):  # by the catalog's own table
-        allocate(GRAPH, {**GOOD, "conv2d_1": "HEXAGON:0"}, [X64, HEXAGON], check)
+    with pytest.raises(AllocationError, match="NVIDIA has no backend yet"):  # by the catalog's own table
+        allocate(GRAPH, {**GOOD, "conv2d_1": "NVIDIA:0"}, [X64, nvidia], check)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> OpenvinoExecuta
     if missing:
         raise UserError(f"{view.name} has no {' and no '.join(missing)}", hint=_AGAIN)
     plugin = meta.plugin if env.present and meta.format == DEVICE_BLOB else "CPU"
-    return OpenvinoExecutable(meta, _compiled(meta, view, plugin, env))
+    return OpenvinoExecutable(meta, _compiled(meta, view, plugin, env), plugin)
 
 
 def _compiled(meta: OpenvinoSubgraph, view: SubgraphView, plugin: str, env: LoadEnv) -> Any:
@@ -80,9 +80,10 @@ def _compiled(meta: OpenvinoSubgraph, view: SubgraphView, plugin: str, env: Load
 class OpenvinoExecutable:
     """A compiled subgraph, shared by all requests."""
 
-    def __init__(self, meta: OpenvinoSubgraph, compiled: Any) -> None:
+    def __init__(self, meta: OpenvinoSubgraph, compiled: Any, plugin: str) -> None:
         self.meta = meta
         self.compiled = compiled
+        self.runs_on = f"OpenVINO's {plugin} plugin"
         self.inputs = _ports(meta.inputs, compiled.inputs)
         self.outputs = _ports(meta.outputs, compiled.outputs)
         # What is an input and an output at once has one name there, and OpenVINO writes nothing.

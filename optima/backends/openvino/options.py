@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from devices import DeviceEnum, DeviceRef
 from optima.backends.base import CompileOptions
-from optima.device_options import read_options
+from optima.backends.device_options import DeviceOptions, read_device_options
 
 #: MYRIAD's importer (openvino 2021.4) reads up to 13; at 13 OpenVINO 2026 overlooks the axes of ReduceLogSumExp and
 #: ReduceL1 and reduces everything, so its stand-ins are written as 11, too
@@ -16,14 +16,12 @@ _MYRIAD_OPSET, _OPSET = 11, 22
 _PLUGINS = {DeviceEnum.DEVICE_KIND_MYRIAD: "MYRIAD", DeviceEnum.DEVICE_KIND_INTELGPU: "GPU"}
 
 
-class OpenvinoOptions(BaseModel):
+class OpenvinoOptions(DeviceOptions):
     """``precision``: what floats are computed in ("f16" halves them where the plugin can). ``plugin``: OpenVINO's
     device, "" for the kind's own. ``shaves``, ``cmx_slices``, ``streams``: how a MYRIAD blob divides the chip.
     ``npu_platform``: which NPU a blob is for, with ``plugin="NPU"``. ``timeout_s``: seconds that one compilation may
     take.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     precision: Literal["f32", "f16"] = "f32"
     plugin: Literal["", "CPU", "GPU", "NPU", "MYRIAD"] = ""
@@ -42,8 +40,8 @@ class OpenvinoOptions(BaseModel):
 
 
 def options_of(device: DeviceRef, options: CompileOptions) -> OpenvinoOptions:
-    """The options of a device's kind. Raises OptionError with every fault."""
-    return read_options(OpenvinoOptions, device, options)
+    """The options of a device's kind. Raises DeviceOptionError with every fault."""
+    return read_device_options(OpenvinoOptions, device.kind, options)
 
 
 def plugin_of(device: DeviceRef, chosen: OpenvinoOptions) -> str:

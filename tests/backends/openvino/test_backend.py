@@ -82,6 +82,7 @@ def test_without_a_myriad_compiler_the_blob_is_labelled(
     assert "code for this CPU, not for MYRIAD:0" in caplog.text
     model = assert_equal_to_eager(module, x, made.path)
     assert [s.simulated for s in model.subgraph_info] == [True, False]
+    assert model.subgraph_info[0].runs_on == "OpenVINO's CPU plugin"
 
 
 def test_without_fallback_an_absent_stick_is_named(tmp_path: Path) -> None:
@@ -157,9 +158,9 @@ def test_all_ops_that_it_cannot_take_are_refused_at_once(tmp_path: Path) -> None
 
 
 def test_unknown_options_are_listed(tmp_path: Path) -> None:
-    with pytest.raises(optima.errors.OptionError) as refused:
+    with pytest.raises(optima.errors.DeviceOptionError) as refused:
         compiled(tmp_path, device_options={"MYRIAD": {"shave": 8, "precision": "int4"}})
-    assert {p.subject for p in refused.value.problems} == {"shave", "precision"}
+    assert {p.subject for p in refused.value.problems} == {"MYRIAD.shave", "MYRIAD.precision"}
 
 
 def interpreter(folder: Path, body: str) -> str:

@@ -1,0 +1,109 @@
+"""A quantised subgraph without its device: the QDQ model of the artifact, run by ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from devices import UserError
+from optima.backends.base import LoadEnv, SubgraphView
+from optima.tools import ToolMissing
+
+Array = np.ndarray[Any, Any]
+
+
+class BadBundle(UserError):
+    """A subgraph of a quantising device whose meta and files do not belong together.
+
+    Example: a model folder written by another version of Optima. Fix: compile the model again.
+    """
+
+
+class Simulation(Protocol):
+    """Something that runs a model in place of a device. ``runs_on`` is what ``subgraph_info`` and the log say."""
+
+    runs_on: str
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """The outputs, in the model's order. Any number of threads may call it."""
+
+
+def read_model(view: SubgraphView) -> bytes:
+    """The QDQ model that the meta names. Raises BadBundle."""
+    name = view.meta.get("model")
+    borders = [[t.get("name") for t in view.meta.get(key, ())] for key in ("inputs", "outputs")]
+    if view.meta.get("format_version") != 1 or not isinstance(name, str) or name not in view.files:
+        raise BadBundle(f"{view.name} holds no quantised model that is known here", hint="compile the model again")
+    if borders != [list(view.inputs), list(view.outputs)]:
+        raise BadBundle(f"{view.name}: its meta names other tensors than model.meta", hint="compile the model again")
+    return view.files[name]
+
+
+def runtime_simulation(view: SubgraphView, model: bytes, env: LoadEnv) -> RuntimeSimulation:
+    """The model in ONNX Runtime. Raises ToolMissing without it, BadBundle for a model that it does not take."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ToolMissing(
+            f"{view.name} is for {view.meta.get('device')}, which is not here; onnxruntime would simulate it",
+            hint="pip install 'onnxruntime>=1.24'",
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = env.threads
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    # onnxruntime's own classes are not exported, and are the only ones that a constructor of it raises.
+    except Exception as error:
+        raise BadBundle(f"{view.name}: ONNX Runtime refuses its model: {error}", hint="compile it again") from error
+    return RuntimeSimulation(session, view, onnxruntime.__version__)
+
+
+class RuntimeSimulation:
+    """A session, shared by all requests."""
+
+    def __init__(self, session: Any, view: SubgraphView, version: str) -> None:
+        self._session, self._inputs, self._outputs = session, list(view.inputs), list(view.outputs)
+        self.runs_on = f"onnxruntime {version} on the CPU, the quantised model"
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """See ``Simulation``."""
+        found: list[Array] = self._session.run(self._outputs, dict(zip(self._inputs, inputs, strict=True)))
+        return found
+
+
+class SimulatedSubgraph:
+    """The executable of a subgraph whose device is absent."""
+
+    def __init__(self, view: SubgraphView, simulation: Simulation) -> None:
+        self.inputs, self.outputs = tuple(view.inputs), tuple(view.outputs)
+        self.simulation = simulation
+        self.runs_on = simulation.runs_on
+
+    def bind(self, borders: Mapping[str, Array]) -> SimulatedInvocation:
+        """Remember the buffers."""
+        return SimulatedInvocation(self, borders)
+
+
+class SimulatedInvocation:
+    """One request's buffers."""
+
+    def __init__(self, part: SimulatedSubgraph, borders: Mapping[str, Array]) -> None:
+        self._part, self._borders = part, borders
+
+    def run(self) -> None:
+        """Run the model and copy its outputs into their buffers."""
+        results = self._part.simulation.run([self._borders[n] for n in self._part.inputs])
+        for name, value in zip(self._part.outputs, results, strict=True):
+            np.copyto(self._borders[name], value, casting="equiv")
+
+    def trace(self) -> dict[str, Array]:
+        """Run it; copies of its inputs and outputs: what is between them is the device's own."""
+        self.run()
+        return {n: self._borders[n].copy() for n in (*self._part.inputs, *self._part.outputs)}
+
+    def timings(self) -> Sequence[tuple[str, float]]:
+        """A simulator's time says nothing about the device's."""
+        return ()

@@ -1,0 +1,107 @@
+"""What the backends of quantising devices share: which tensors they take, samples at a border, the job's key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from devices import DeviceEnum, DeviceRef, OptimaError, Problem, spec_of
+from optima.calibration import CalibrationError
+from optima.graph import Graph
+from optima.onnx_export import onnx_answers
+from optima.ops.entry import Answer, No
+from optima.quantise import QuantisationError
+from optima.tools import Tool, python_package, require
+
+Array = np.ndarray[Any, Any]
+
+#: what is quantised; other dtypes would need ranges that no sample gives
+_QUANTISED = "float32"
+_INSTALL = "pip install 'optima[hexagon]'"
+
+
+def quantising_tools(install: str = _INSTALL) -> tuple[Tool, Tool]:
+    """The packages without which nothing is quantised."""
+    return (
+        python_package("onnx", "writing models", install),
+        python_package("onnxruntime", "quantising models, and running them in place of the device", install),
+    )
+
+
+def tool_versions(*tools: Tool) -> dict[str, str]:
+    """Name -> version of those that were found. Raises ToolMissing for one that is needed and absent."""
+    require(*tools)
+    return {tool.name: tool.version for tool in tools if tool.found}
+
+
+def answers(graph: Graph, names: Sequence[str], kind: DeviceEnum, opset: int) -> dict[str, Answer]:
+    """Which ops have an ONNX form and compute float32 only, as a quantised model of this kind must."""
+    found = onnx_answers(graph, names, opset)
+    for name in names:
+        reason = _dtype_reason(graph, name, kind)
+        if reason:
+            found[name] = No(reason)
+    return found
+
+
+def _dtype_reason(graph: Graph, name: str, kind: DeviceEnum) -> str:
+    op, taken = graph.op_by_name[name], spec_of(kind).dtypes
+    tensors = [graph.tensors[n] for n in (*op.inputs, *op.outputs)]
+    for dtype in dict.fromkeys(t.dtype for t in tensors if not t.is_param):
+        if dtype not in taken:
+            return f"{dtype} is not a dtype of {kind.value}"
+        if dtype != _QUANTISED:
+            return f"{dtype} cannot be quantised: {kind.value} takes {_QUANTISED} tensors and makes integers of them"
+    return ""
+
+
+def border_samples(subgraph: Graph, device: DeviceRef, calibration: Any) -> dict[str, Array]:
+    """Input -> array ``[samples, *shape]``. Raises CalibrationError: no samples, not finite, or another shape."""
+    rows = calibration.at(subgraph.inputs, f"{subgraph.name} on {device}")
+    problems = [
+        Problem(f"sample_inputs[{k}]", f"gives {row[n].dtype}{list(row[n].shape)} at {n}, an input of {subgraph.name}")
+        for k, row in enumerate(rows)
+        for n in subgraph.inputs
+        if row[n].shape != subgraph.type_of(n).shape or str(row[n].dtype) != subgraph.type_of(n).dtype
+    ]
+    if problems:
+        raise CalibrationError("representative data of another type than the border's", problems=problems)
+    return {name: np.stack([row[name] for row in rows]) for name in subgraph.inputs}
+
+
+def job_key(backend: str, model: bytes, samples: Mapping[str, Array], settings: Mapping[str, Any]) -> str:
+    """sha256 (hex) over the model, the samples, and all else that the bytes depend on."""
+    digest = hashlib.sha256(f"{backend} 1\n{json.dumps(settings, sort_keys=True)}\n".encode())
+    for name, array in samples.items():
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode() + np.ascontiguousarray(array).tobytes())
+    return hashlib.sha256(digest.digest() + model).hexdigest()
+
+
+def border_meta(subgraph: Graph, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Name, shape, dtype and layout of border tensors, for the manifest."""
+    kinds = {name: subgraph.type_of(name) for name in names}
+    return [
+        {"name": n, "shape": list(t.shape), "dtype": t.dtype, "layout": "NCHW" if len(t.shape) == 4 else "row-major"}
+        for n, t in kinds.items()
+    ]
+
+
+@contextmanager
+def step(subgraph: str, name: str) -> Iterator[None]:
+    """Errors of one step of a compile job say which step of which subgraph it was; foreign ones become typed."""
+    where = f"{subgraph}, step '{name}'"
+    try:
+        yield
+    except OptimaError as error:
+        raise type(error)(f"{where}: {error.message}", problems=error.problems, hint=error.hint) from error
+    # A quantiser or runtime from outside raises classes of its own, which say nothing to the user.
+    except Exception as error:
+        raise QuantisationError(
+            f"{where}: {type(error).__name__}: {error}",
+            hint="map these ops to another device, and report it with the .gpickle and this text",
+        ) from error

@@ -1,0 +1,84 @@
+"""The compile job of a subgraph: quantise, measure, write the ``.dlc``. A pure function of its payload."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from optima.backends.bundle import pack
+from optima.backends.quantised import step
+from optima.backends.snpe.qnn import dlc_of, provider_options
+from optima.backends.snpe.sdk import Sdk, convert, quantise_dlc
+from optima.quantise import Scheme, quantise, refuse_noise, sqnr_of_outputs
+from optima.tools import ToolFailed
+
+Array = np.ndarray[Any, Any]
+
+#: the files in the job's result
+QDQ, DLC, QUALITY = "model.qdq.onnx", "model.dlc", "quality.json"
+
+
+@dataclass(frozen=True)
+class Request:
+    """The payload. ``samples``: input -> array ``[samples, *shape]``. ``maker``: an Sdk, "onnxruntime-qnn", or ""."""
+
+    name: str
+    model: bytes
+    samples: Mapping[str, Array]
+    scheme: Scheme
+    min_sqnr_db: float
+    soc_model: int
+    htp_arch: int
+    timeout_s: float
+    maker: Sdk | str
+
+
+def compile_subgraph(request: Request) -> bytes:
+    """``model.qdq.onnx``, ``quality.json`` and, unless nothing makes it, ``model.dlc``, packed.
+
+    Raises QuantisationError and ToolFailed, each with the subgraph and the step.
+    """
+    with step(request.name, "quantise"):
+        quantised = quantise(request.model, request.samples, request.scheme)
+        found = sqnr_of_outputs(request.model, quantised, request.samples)
+        refuse_noise(found, request.min_sqnr_db)
+    files = {QDQ: quantised, QUALITY: json.dumps(found, sort_keys=True).encode()}
+    if request.maker:
+        with _workspace() as folder:
+            files[DLC] = _make_dlc(request, quantised, folder)
+    return pack(files)
+
+
+def _make_dlc(request: Request, quantised: bytes, folder: Path) -> bytes:
+    if isinstance(request.maker, Sdk):
+        sdk, samples, seconds = request.maker, request.samples, request.timeout_s
+        with step(request.name, f"convert with {sdk.converter}"):
+            convert(sdk, request.model, samples, folder, seconds)
+        with step(request.name, f"quantise with {sdk.quantiser}"):
+            return quantise_dlc(sdk, samples, folder, request.scheme, seconds)
+    with step(request.name, "write the .dlc with onnxruntime-qnn"):
+        chip = provider_options(request.soc_model, request.htp_arch)
+        return dlc_of(quantised, chip, folder, request.timeout_s)
+
+
+@contextmanager
+def _workspace() -> Iterator[Path]:
+    """A folder that stays behind when a tool has failed: the command to repeat needs what lies in it."""
+    folder = Path(tempfile.mkdtemp(prefix="optima-hexagon-"))
+    try:
+        yield folder
+    except ToolFailed as error:
+        hint = f"{error.hint}; in the folder {folder}, which is kept"
+        raise ToolFailed(error.message, problems=error.problems, hint=hint) from error
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,87 @@
+"""Which operators the device takes: asked of Qualcomm's libraries where they are, else read from a table."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from devices import OptimaError
+from optima.backends.quantised import step
+from optima.backends.snpe.not_taken import NOT_TAKEN
+from optima.backends.snpe.options import OPSET, SnpeOptions
+from optima.backends.snpe.qnn import left_out, provider_options
+from optima.graph import Graph, Op
+from optima.onnx_export import to_onnx
+from optima.ops.entry import Answer, No, Yes
+from optima.quantise import quantise
+from optima.tools import Tool
+
+_LOG = logging.getLogger("optima")
+_PROBE_S = 120.0
+
+#: answers by what decides them: an op's signature, the options and the version that answered
+_KNOWN: dict[tuple[Any, ...], Answer] = {}
+
+
+def tabled(op: Op) -> Answer:
+    """The answer without Qualcomm's libraries: those ops are refused of which no known form is taken."""
+    if op.op in NOT_TAKEN:
+        return No(f"HEXAGON takes no {NOT_TAKEN[op.op]}, which {op.op} becomes")
+    return Yes()
+
+
+def probed(graph: Graph, names: Sequence[str], options: SnpeOptions, qnn: Tool) -> dict[str, Answer]:
+    """The answer of onnxruntime-qnn for each op by itself. Equal ops are asked once in a process's life."""
+    keys = {name: (_signature(graph, graph.op_by_name[name]), options, qnn.version) for name in names}
+    unknown = {key: graph.op_by_name[name] for name, key in keys.items() if key not in _KNOWN}
+    _KNOWN.update(zip(unknown, _ask(graph, list(unknown.values()), options, qnn), strict=True))
+    return {name: _KNOWN[key] for name, key in keys.items()}
+
+
+def _signature(graph: Graph, op: Op) -> tuple[Any, ...]:
+    operands = tuple((r, graph.type_of(n), graph.tensors[n].is_param) for r, n in zip(op.roles, op.inputs, strict=True))
+    same = tuple(op.inputs.index(n) for n in op.inputs)  # x + x is another model than x + y
+    return op.op, repr(sorted(op.attrs.items())), operands, same, tuple(map(graph.type_of, op.outputs))
+
+
+def _ask(graph: Graph, ops: Sequence[Op], options: SnpeOptions, qnn: Tool) -> list[Answer]:
+    models = [quantised_alone(graph, op, options) for op in ops]
+    asked = [(k, m) for k, m in enumerate(models) if m is not None]
+    answers: list[Answer] = [Yes()] * len(ops)
+    if not asked:
+        return answers
+    with tempfile.TemporaryDirectory(prefix="optima-hexagon-") as folder:
+        chip = provider_options(options.soc_model, options.htp_arch)
+        found = left_out([m for _, m in asked], chip, Path(folder), _PROBE_S)
+    if any(reason is None for reason in found):
+        _LOG.warning("onnxruntime-qnn %s gives no answers here: the table of operators answers", qnn.version)
+    for (k, _), reason in zip(asked, found, strict=True):
+        answers[k] = tabled(ops[k]) if reason is None else _answer(ops[k], reason, qnn)
+    return answers
+
+
+def _answer(op: Op, reason: str, qnn: Tool) -> Answer:
+    if not reason:
+        return Yes()
+    return No(f"HEXAGON does not take {op.op} of these shapes: {reason} (onnxruntime-qnn {qnn.version})")
+
+
+def quantised_alone(graph: Graph, op: Op, options: SnpeOptions) -> bytes | None:
+    """The op by itself as a QDQ model over numbers from 0.1 to 0.9; None where those are no data for it: then
+    the compiler answers on real data."""
+    outputs = tuple(op.outputs)
+    part = replace(graph.extract("probe", [op]), outputs=outputs)
+    rng = np.random.default_rng(0)
+    samples = {n: rng.uniform(0.1, 0.9, (1, *part.type_of(n).shape)).astype(np.float32) for n in part.inputs}
+    try:
+        with step("probe", "quantise"):
+            return quantise(to_onnx(part, OPSET), samples, options.scheme)
+    except OptimaError as error:
+        _LOG.debug("%s is not probed: %s", op.name, error.message)
+        return None

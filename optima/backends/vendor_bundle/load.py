@@ -1,0 +1,19 @@
+"""The run half of ``vendor_bundle``: ONNX Runtime on the quantised model, in place of a device that is not driven."""
+
+from __future__ import annotations
+
+from devices import DeviceRef
+from optima.backends.base import LoadEnv, SubgraphView
+from optima.backends.onnx_simulation import SimulatedSubgraph, read_model, runtime_simulation
+
+
+def present(device: DeviceRef) -> bool:
+    """False everywhere: what the vendor's compiler wrote is for the vendor's own runtime."""
+    return False
+
+
+def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> SimulatedSubgraph:
+    """The quantised model on ONNX Runtime. Raises ToolMissing without it, BadBundle for a meta that is not ours."""
+    simulation = runtime_simulation(view, read_model(view), env)
+    env.log.warning("%s: %s is simulated: %s", view.name, device, simulation.runs_on)
+    return SimulatedSubgraph(view, simulation)
