@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 
 from devices import DeviceEnum
-from optima.kernels.build import compile_kernel
-from optima.kernels.cpu_kinds import BASELINES, target_of
+from optima.kernels.build import compile_kernel, object_code
+from optima.kernels.cpu_kinds import BASELINES, is_native, target_of
 from optima.kernels.cross import link as link_module
 from optima.kernels.cross import linker
 from optima.kernels.cross.elf import imports_of, machine_of
 from optima.kernels.cross.imports import BUILTINS
 from optima.kernels.errors import LinkError
 from optima.kernels.naming import canonical
+from optima.native import Kernel
 from optima.tools import Tool, ToolMissing
 from tests.backends.cross.machine import SOURCES
 from tests.kernels.harness import one_op
@@ -70,6 +71,16 @@ def test_debians_gcc_links_where_ziglang_is_absent(kind: str, monkeypatch: pytes
     made = compile_kernel(payload(kind, division()))
     assert machine_of(made) == architecture(kind)
     assert not BUILTINS & set(imports_of(made))
+
+
+@needs_zig
+@pytest.mark.skipif(not is_native("x86_64"), reason="the file is opened on this machine")
+def test_x64_from_another_machine_opens_here() -> None:
+    target = target_of(DeviceEnum.DEVICE_KIND_X64, "x86-64-v2", {})
+    code = object_code(canonical(one_op("sinh", {"self": (3, 5)})), target, "kernel_1")
+    made = link_module.cross_link(code, "x86_64")
+    assert machine_of(made) == "x86_64"
+    assert Kernel.open(made, "__tvm_ffi_kernel_1").symbol == "__tvm_ffi_kernel_1"
 
 
 def test_no_linker_names_both_ways_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
