@@ -24,16 +24,13 @@ _SPECS = {
             DeviceEnum.DEVICE_KIND_X64, "x86_64-linux-gnu", _CPU_DTYPES, "llvm", "", _HOST,
         ),
         DeviceSpec(
-            DeviceEnum.DEVICE_KIND_X86, "i686-linux-gnu", _CPU_DTYPES, "",
-            "a cross linker for i686 and the LLVM backend's i686 target", _HOST,
+            DeviceEnum.DEVICE_KIND_X86, "i686-linux-gnu", _CPU_DTYPES, "llvm", "", _HOST,
         ),
         DeviceSpec(
-            DeviceEnum.DEVICE_KIND_ARM, "armv7-linux-gnueabihf", _CPU_DTYPES, "",
-            "a cross linker for armv7 and the LLVM backend's ARM target", _HOST,
+            DeviceEnum.DEVICE_KIND_ARM, "armv7a-linux-gnueabihf", _CPU_DTYPES, "llvm", "", _HOST,
         ),
         DeviceSpec(
-            DeviceEnum.DEVICE_KIND_ARM64, "aarch64-linux-gnu", _CPU_DTYPES, "",
-            "a cross linker for aarch64 and the LLVM backend's AArch64 target", _HOST,
+            DeviceEnum.DEVICE_KIND_ARM64, "aarch64-linux-gnu", _CPU_DTYPES, "llvm", "", _HOST,
         ),
         DeviceSpec(
             DeviceEnum.DEVICE_KIND_NVIDIA, "nvptx64-nvidia-cuda", _GPU_DTYPES, "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -25,17 +26,39 @@ _X86 = {
 
 #: the same for AArch64 (Linux: arch/arm64/kernel/cpuinfo.c, LLVM: AArch64Features.td)
 _AARCH64 = {
-    "aes": "aes", "bf16": "bf16", "dotprod": "asimddp", "fp-armv8": "fp", "fullfp16": "asimdhp",
-    "i8mm": "i8mm", "lse": "atomics", "neon": "asimd", "rdm": "asimdrdm", "sha2": "sha2", "sve": "sve",
+    "aes": "aes", "altnzcv": "flagm2", "bf16": "bf16", "complxnum": "fcma", "crc": "crc32", "cssc": "cssc",
+    "dotprod": "asimddp", "flagm": "flagm", "fp-armv8": "fp", "fp16fml": "asimdfhm", "fptoint": "frint",
+    "fullfp16": "asimdhp", "i8mm": "i8mm", "jsconv": "jscvt", "lse": "atomics", "mops": "mops",
+    "neon": "asimd", "rcpc": "lrcpc", "rdm": "asimdrdm", "sha2": "sha2", "sha3": "sha3", "sve": "sve",
     "sve2": "sve2",
 }  # fmt: skip
 
+#: the same for 32-bit ARM (Linux: arch/arm/kernel/setup.c, LLVM: ARMFeatures.td). Two have no flag of their own:
+#: every VFPv4 converts half floats, and every CPU with crc32 is an ARMv8, whose floating-point unit is ARMv8's.
+_ARM = {
+    "aes": "aes", "crc": "crc32", "d32": "vfpd32", "dotprod": "asimddp", "fp-armv8": "crc32", "fp16": "vfpv4",
+    "fp16fml": "asimdfhm", "fullfp16": "asimdhp", "hwdiv": "idivt", "hwdiv-arm": "idiva", "i8mm": "i8mm",
+    "neon": "neon", "sha2": "sha2", "vfp2": "vfp", "vfp3": "vfpv3", "vfp4": "vfpv4",
+}  # fmt: skip
+
+
+#: a 64-bit kernel's machine -> the machine that its 32-bit processes are on
+_NARROW = {"x86_64": "i686", "amd64": "i686", "aarch64": "armv7l", "arm64": "armv7l", "armv8l": "armv7l"}
+
+
+def process_machine() -> str:
+    """``platform.machine()`` in lower case, of this process: a 32-bit one on a 64-bit kernel runs 32-bit code."""
+    machine = platform.machine().lower()
+    return _NARROW.get(machine, machine) if sys.maxsize < 2**32 else machine
+
 
 def known_features(machine: str = "") -> dict[str, str]:
-    """LLVM feature name -> ``/proc/cpuinfo`` flag, for ``platform.machine()``'s name of an architecture."""
-    machine = (machine or platform.machine()).lower()
+    """LLVM feature -> ``/proc/cpuinfo`` flag, for an architecture by ``platform.machine()``'s name or a triple's."""
+    machine = machine.lower() or process_machine()
     if machine in ("aarch64", "arm64"):
         return dict(_AARCH64)
+    if machine.startswith("arm"):
+        return dict(_ARM)
     return dict(_X86) if machine in ("x86_64", "amd64", "i386", "i686") else {}
 
 

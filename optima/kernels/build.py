@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from devices import UserError
 from optima.graph import Graph
+from optima.kernels.cpu_kinds import is_native
+from optima.kernels.cross.link import cross_link
+from optima.kernels.errors import LinkError
 from optima.kernels.lower import program_of, scheduled
 from optima.kernels.program import read_program, renamed
 from optima.kernels.target import CpuTarget
@@ -27,26 +29,23 @@ _LINK_TIMEOUT_S = 120
 _LINK_FLAGS = ("-shared", "-nostartfiles", "-Wl,--build-id=none", "-Wl,--as-needed", "-s")
 
 
-class LinkError(UserError):
-    """A kernel's object file could not be made into a shared library.
-
-    Example: a machine without a C compiler. Fix: install one (``apt install gcc``), or name it in ``CC``.
-    """
-
-
 def compile_kernel(payload: Mapping[str, Any]) -> bytes:
     """The ``.so`` of one kernel, as a job: ``{"name": ..., "group": Graph.dump() text, "target": CpuTarget dict}``.
 
     Instead of a group it may have a ``program`` (see ``optima.kernels.program``), or an ``object`` to link. It
-    exports ``__tvm_ffi_<name>``. Pure: the bytes depend on the payload and the toolchain only. Raises LinkError.
+    exports ``__tvm_ffi_<name>``. Pure: the bytes depend on the payload and the toolchain only. Raises LinkError,
+    and for another CPU than this machine's what ``cross_link`` raises.
     """
     _keep_torch_out()
     target = CpuTarget.from_dict(payload["target"])
     if "object" in payload:
-        return link(payload["object"])
-    if "program" in payload:
-        return link(program_code(read_program(payload["program"]), target, payload["name"]))
-    return link(object_code(Graph.parse(payload["group"]), target, payload["name"]))
+        code = payload["object"]
+    elif "program" in payload:
+        code = program_code(read_program(payload["program"]), target, payload["name"])
+    else:
+        code = object_code(Graph.parse(payload["group"]), target, payload["name"])
+    architecture = target.triple.split("-")[0]
+    return link(code) if is_native(architecture) else cross_link(code, architecture)
 
 
 def object_code(group: Graph, target: CpuTarget, name: str) -> bytes:
@@ -66,7 +65,7 @@ def program_code(program: tvm.IRModule, target: CpuTarget, name: str) -> bytes:
 
 
 def link(code: bytes) -> bytes:
-    """A shared library of one object. Raises LinkError with the command and what the linker said."""
+    """A shared library of one object for this machine. Raises LinkError with the command and what the linker said."""
     compiler = find_compiler()
     with tempfile.TemporaryDirectory(prefix="optima-") as folder:
         (Path(folder) / "kernel.o").write_bytes(code)

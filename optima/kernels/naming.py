@@ -69,10 +69,14 @@ def toolchain_versions() -> Mapping[str, str]:
 
 
 def _sources_digest() -> str:
-    """sha256 over the source text of ``optima.ops`` and ``optima.kernels``: an edited compute is another kernel."""
+    """sha256 over the source text of ``optima.ops`` and ``optima.kernels``: an edited compute is another kernel.
+
+    C counts like Python: some of it is linked into kernels.
+    """
     root = Path(__file__).parent.parent
     digest = hashlib.sha256()
     for room in ("kernels", "ops"):
-        for file in sorted((root / room).rglob("*.py"), key=lambda f: f.relative_to(root).as_posix()):
+        sources = (file for file in (root / room).rglob("*.*") if file.suffix in (".py", ".c"))
+        for file in sorted(sources, key=lambda f: f.relative_to(root).as_posix()):
             digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -79,19 +79,21 @@ class CpuTarget:
         """
         import tvm
 
-        return tvm.target.Target(
-            {
-                "kind": "llvm",
-                "mtriple": self.triple,
-                "mcpu": self.cpu,
-                "mattr": _attributes(self.triple, self.features),
-                "num-cores": self.threads,
-                "cl-opt": ["-vectorize-loops:bool=0", "-vectorize-slp:bool=0"],
-            }
-        )
+        settings = {
+            "kind": "llvm",
+            "mtriple": self.triple,
+            "mcpu": self.cpu,
+            "mattr": attributes(self.triple, self.features),
+            "num-cores": self.threads,
+            "cl-opt": ["-vectorize-loops:bool=0", "-vectorize-slp:bool=0"],
+        }
+        if self.triple.endswith("eabihf"):
+            settings["mfloat-abi"] = "hard"  # TVM does not take it from the triple
+        return tvm.target.Target(settings)
 
 
-def _attributes(triple: str, features: tuple[str, ...]) -> list[str]:
+def attributes(triple: str, features: tuple[str, ...]) -> list[str]:
+    """Every feature of the architecture that Optima knows, with the sign that LLVM takes for on or off."""
     known = known_features(triple.split("-")[0])
     signs = [f"-{name}" for name in sorted(known) if name not in features]
     signs += [f"+{name}" for name in features]
@@ -110,32 +112,36 @@ def resolve(target_cpu: str = "", *, threads: int = 0, triple: str = "") -> CpuT
         features = tuple(sorted(host_features()))
         cpu = _level(architecture, features)
     else:
-        names = _cpu_names(triple)
+        names = cpu_names(triple)
         if target_cpu not in names:
             raise UnknownCpu(
-                f"LLVM knows no {architecture} CPU named {target_cpu!r}", hint=_hint(target_cpu, names)
+                f"LLVM knows no {architecture} CPU named {target_cpu!r}", hint=near_names(target_cpu, names)
             )
         cpu = target_cpu
-        features = _model_features(triple, cpu)
-    bits, registers = _vectors(architecture, features)
+        features = model_features(triple, cpu)
+    bits, registers = vectors(architecture, features)
     return CpuTarget(triple, cpu, features, bits, registers, threads or len(os.sched_getaffinity(0)))
 
 
-def _hint(wanted: str, names: tuple[str, ...]) -> str:
+def near_names(wanted: str, names: tuple[str, ...]) -> str:
+    """What to write in the place of a CPU name that LLVM does not have."""
     near = difflib.get_close_matches(wanted, names, n=4)
     if wanted == "native":
         return 'give target_cpu="" for the CPU that compiles'
     return f"did you mean {' or '.join(map(repr, near))}?" if near else f"use one of {', '.join(names)}"
 
 
-def _vectors(architecture: str, features: tuple[str, ...]) -> tuple[int, int]:
-    """(bits, registers) of the widest float vectors: zmm, ymm, xmm or NEON."""
+def vectors(architecture: str, features: tuple[str, ...]) -> tuple[int, int]:
+    """(bits, registers) of the widest float vectors: zmm, ymm, xmm or NEON. 32-bit x86 reaches eight of each."""
     have = set(features)
     if architecture == "aarch64":
         return 128, 32
+    if architecture.startswith("arm"):
+        return 128, 16
+    few = 8 if architecture == "i686" else 0
     if {"avx512f", "avx512vl", "avx512dq", "avx512bw"} <= have:
-        return 512, 32
-    return (256, 16) if {"avx2", "fma"} <= have else (128, 16)
+        return 512, few or 32
+    return (256, few or 16) if {"avx2", "fma"} <= have else (128, few or 16)
 
 
 def _level(architecture: str, features: tuple[str, ...]) -> str:
@@ -155,14 +161,9 @@ def _level(architecture: str, features: tuple[str, ...]) -> str:
     return reached
 
 
-def _plain(triple: str, cpu: str) -> Any:
-    import tvm
-
-    return tvm.target.Target({"kind": "llvm", "mtriple": triple, "mcpu": cpu})
-
-
 @cache
-def _cpu_names(triple: str) -> tuple[str, ...]:
+def cpu_names(triple: str) -> tuple[str, ...]:
+    """The names of LLVM's CPU models for an architecture."""
     import tvm
     from tvm.target import codegen
 
@@ -171,8 +172,12 @@ def _cpu_names(triple: str) -> tuple[str, ...]:
 
 
 @cache
-def _model_features(triple: str, cpu: str) -> tuple[str, ...]:
+def model_features(triple: str, cpu: str, signed: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """What a CPU model has after the changes ``signed`` (``"+dotprod"``), with all that follows from them; sorted."""
+    import tvm
     from tvm.target import codegen
 
+    changes = {"mattr": list(signed)} if signed else {}
+    target = tvm.target.Target({"kind": "llvm", "mtriple": triple, "mcpu": cpu, **changes})
     known = known_features(triple.split("-")[0])
-    return tuple(sorted(known.keys() & {str(f) for f in codegen.llvm_get_cpu_features(_plain(triple, cpu))}))
+    return tuple(sorted(known.keys() & {str(f) for f in codegen.llvm_get_cpu_features(target)}))

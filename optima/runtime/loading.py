@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from devices import DeviceRef, MalformedDevice, Problem
+from devices import DeviceRef, Family, MalformedDevice, Problem
 from optima.artifact.errors import COMPILE_AGAIN, ArtifactError
 from optima.artifact.manifest import ModelMeta, SubgraphMeta
 from optima.artifact.reader import LoadedArtifact
@@ -48,7 +48,7 @@ def load_artifact(
         raise DeviceAbsent(
             f"{artifact.meta.name} needs devices that are not here",
             problems=[Problem(", ".join(c.part.devices), f"needed by {c.part.name}") for c in absent],
-            hint=f"here are {here}: compile with a map to these, or pass fallback=True to run on a simulator",
+            hint=f"here are {here}: compile with a map to these{_simulators(absent)}",
         )
     check_cpu([c.part for c in choices])
     constants = artifact.constants
@@ -63,6 +63,13 @@ def load_artifact(
         executable = choice.load(artifact.subgraph_view(index), choice.device, env)
         parts.append(LoadedSubgraph(choice.part, choice.device, executable, not choice.present))
     return Loaded(artifact.meta, tuple(parts), constants, plan, schedule)
+
+
+def _simulators(absent: Sequence[_Choice]) -> str:
+    """The rest of the hint: only devices beside the CPU have simulators."""
+    if all(choice.device.kind.family is Family.CPU for choice in absent):
+        return "; another architecture's code has no simulator inside this process"
+    return ", or pass fallback=True to run on a simulator"
 
 
 def _check_structures(meta: ModelMeta) -> None:

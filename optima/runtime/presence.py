@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import platform
 from collections.abc import Callable, Iterator, Sequence
 
 from devices import DeviceEnum, DeviceRef, Family, Problem
 from optima.artifact.manifest import SubgraphMeta
-from optima.native.cpu_features import missing
+from optima.native.cpu_features import missing, process_machine
 from optima.runtime.errors import WrongCpu
 
-#: ``platform.machine()`` -> the CPU kind whose code this process runs, and LLVM's names for the architecture
+#: ``process_machine()`` -> the CPU kind whose code this process runs, and LLVM's names for the architecture
 _MACHINES = {
     "x86_64": (DeviceEnum.DEVICE_KIND_X64, ("x86_64",)),
     "amd64": (DeviceEnum.DEVICE_KIND_X64, ("x86_64",)),
@@ -22,12 +21,18 @@ _MACHINES = {
     "armv7l": (DeviceEnum.DEVICE_KIND_ARM, ("arm", "armv7", "armv7a")),
 }
 
+_LACKING = 'compile it on this machine, or with target_cpu="x86-64-v3" for most x86-64 machines'
+_FOREIGN = (
+    "another architecture's code has no simulator inside this process, and fallback=True gives it none: load it on a "
+    "machine of its kind, or map its ops to a device that is here"
+)
+
 Present = Callable[[DeviceRef], bool]
 
 
 def host_kind() -> DeviceEnum | None:
     """The CPU kind of this process, None for an architecture that no kind stands for."""
-    found = _MACHINES.get(platform.machine().lower())
+    found = _MACHINES.get(process_machine())
     return found[0] if found else None
 
 
@@ -48,21 +53,20 @@ def check_cpu(parts: Sequence[SubgraphMeta]) -> None:
     """Raise WrongCpu, with every subgraph that holds code which this CPU cannot execute."""
     problems = [problem for part in parts for problem in _cpu_problems(part)]
     if problems:
+        foreign = any(not _is_of_this_machine(triple) for part in parts if (triple := _cpu_triple(part)))
         raise WrongCpu(
             "this CPU cannot execute the model",
             problems=problems,
-            hint='compile it on this machine, or with target_cpu="x86-64-v3" for most x86-64 machines',
+            hint=_FOREIGN if foreign else _LACKING,
         )
 
 
 def _cpu_problems(part: SubgraphMeta) -> Iterator[Problem]:
-    triple = part.target.get("triple")
-    if not isinstance(triple, str) or not _is_cpu(part):
+    triple = _cpu_triple(part)
+    if not triple:
         return
-    machine = platform.machine().lower()
-    names = _MACHINES[machine][1] if machine in _MACHINES else (machine,)
-    if triple.partition("-")[0] not in names:
-        yield Problem(part.name, f"was compiled for {triple}, and this is a {machine}")
+    if not _is_of_this_machine(triple):
+        yield Problem(part.name, f"was compiled for {triple}, and this is a {process_machine()}")
         return
     features = part.target.get("features")
     if not isinstance(features, list | tuple) or not all(isinstance(f, str) for f in features):
@@ -74,5 +78,14 @@ def _cpu_problems(part: SubgraphMeta) -> Iterator[Problem]:
         yield Problem(part.name, f"was compiled for {cpu}; this CPU lacks {', '.join(lacking)}")
 
 
-def _is_cpu(part: SubgraphMeta) -> bool:
-    return any(DeviceRef.parse(device).kind.family is Family.CPU for device in part.devices)
+def _is_of_this_machine(triple: str) -> bool:
+    machine = process_machine()
+    names = _MACHINES[machine][1] if machine in _MACHINES else (machine,)
+    return triple.partition("-")[0] in names
+
+
+def _cpu_triple(part: SubgraphMeta) -> str:
+    """What the code of a subgraph for a CPU was compiled for; "" for one that says nothing, or of another device."""
+    triple = part.target.get("triple")
+    is_cpu = any(DeviceRef.parse(device).kind.family is Family.CPU for device in part.devices)
+    return triple if is_cpu and isinstance(triple, str) else ""

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from devices.cpu_features import host_features, known_features
+from devices.cpu_features import host_features, known_features, process_machine
 from optima.kernels.target import CpuTarget, UnknownCpu, resolve
 from optima.native.cpu_features import missing
 
@@ -60,6 +60,26 @@ def test_features_of_a_given_cpuinfo(tmp_path: object) -> None:
     if "sse3" in known_features():
         assert host_features(str(file)) == {"sse3", "sse4.1", "avx2", "lzcnt"}
     assert host_features(str(file) + ".absent") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("kernel", "wide", "narrow"),
+    [
+        ("x86_64", "x86_64", "i686"),
+        ("AMD64", "amd64", "i686"),
+        ("aarch64", "aarch64", "armv7l"),
+        ("armv7l", "", "armv7l"),
+    ],
+)
+def test_a_narrow_process_on_a_wide_kernel(
+    kernel: str, wide: str, narrow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: kernel)
+    if wide:
+        assert process_machine() == wide
+    monkeypatch.setattr("sys.maxsize", 2**31 - 1)
+    assert process_machine() == narrow
+    assert "neon" in known_features("armv7l") and "neon" in known_features("armv7a")
 
 
 def test_what_is_lacking_is_named() -> None:

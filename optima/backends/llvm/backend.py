@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from devices import DeviceRef, InternalError
+from devices import DeviceRef, Family, InternalError
 from optima.backends.base import Backend, CompileOptions, Constant, Job, SubgraphArtifact
 from optima.backends.llvm.meta import CallMeta, ConstantMeta, KernelMeta, LlvmSubgraph
 from optima.backends.llvm.storage import assign
 from optima.graph import Graph, Op
 from optima.kernels.build import program_code
 from optima.kernels.compute import ComputeError, faults_of
+from optima.kernels.cpu_kinds import is_native, target_of
+from optima.kernels.cross.linker import linker_version
 from optima.kernels.naming import canonical, kernel_key, kernel_name, toolchain_versions
 from optima.kernels.program import Program, own_program
-from optima.kernels.target import CpuTarget, resolve
+from optima.kernels.target import CpuTarget
 from optima.ops.entry import Answer, No, OpView, Yes
 from optima.ops.registry import entry_of, is_registered
 from optima.passes import OnPass, PassContext, groups_of, run_passes
@@ -48,24 +49,30 @@ class LlvmBackend:
     def check(
         self, graph: Graph, op_names: Sequence[str], device: DeviceRef, options: CompileOptions
     ) -> Mapping[str, Answer]:
-        """Each op's kernel route answers for its own attributes, ranks and dtypes."""
+        """Each op's kernel route answers for its own attributes, ranks and dtypes.
+
+        Raises CpuOptionError or UnknownCpu for a target that cannot be resolved.
+        """
+        if device.kind.family is not Family.CPU:
+            return dict.fromkeys(op_names, No(f"the llvm backend compiles for CPUs, and {device.kind.value} is none"))
+        _target(device, options)
         answers = {name: _answer(graph, graph.op_by_name[name]) for name in op_names}
         _try_own(graph, [graph.op_by_name[name] for name, answer in answers.items() if answer])
         return answers
 
     def resolve(self, device: DeviceRef, options: CompileOptions) -> Mapping[str, Any]:
         """Triple, cpu, the resolved feature list, vector width and threads."""
-        return _target(options.target_cpu).to_dict()
+        return _target(device, options).to_dict()
 
     def plan(self, subgraph: Graph, device: DeviceRef, options: CompileOptions, calibration: Any) -> Sequence[Job]:
         """One job per distinct kernel, in order of first call."""
-        return tuple({job.key: job for job in self._lower(subgraph, options).jobs}.values())
+        return tuple({job.key: job for job in self._lower(subgraph, device, options).jobs}.values())
 
     def link(
         self, subgraph: Graph, device: DeviceRef, options: CompileOptions, results: Mapping[str, bytes]
     ) -> SubgraphArtifact:
         """Kernel files, the constants they read, and the meta that says how to call them."""
-        lowered = self._lower(subgraph, options)
+        lowered = self._lower(subgraph, device, options)
         graph = lowered.graph
         constants = _constants(graph, lowered.calls)
         keys = {c.name: c.key for c in constants}
@@ -93,12 +100,16 @@ class LlvmBackend:
             files=files,
             meta=meta.model_dump(mode="json"),
             constants=constants,
-            produced_by={"optima": __version__, "apache-tvm": toolchain_versions()["apache-tvm"]},
+            produced_by={
+                "optima": __version__,
+                "apache-tvm": toolchain_versions()["apache-tvm"],
+                **_cross_linker(_target(device, options)),
+            },
         )
 
-    def _lower(self, subgraph: Graph, options: CompileOptions) -> Lowered:
+    def _lower(self, subgraph: Graph, device: DeviceRef, options: CompileOptions) -> Lowered:
         """Run the passes once per subgraph and target: ``plan`` and ``link`` see the same result."""
-        target = _target(options.target_cpu)
+        target = _target(device, options)
         known = self._lowered.get(subgraph)
         if known is not None and known[0] == target:
             return known[1]
@@ -130,16 +141,17 @@ def _lower(subgraph: Graph, target: CpuTarget, on_pass: OnPass | None) -> Lowere
     names: list[str] = []
     aliases: list[Op] = []
     jobs: list[Job] = []
+    versions = {**toolchain_versions(), **_cross_linker(target)}
     for group, ops in groups_of(graph):
         if not group:
             aliases.extend(ops)
             continue
         part = canonical(graph.extract(group, ops))
         own = own_program(part)
-        key = kernel_key(part, target, {**toolchain_versions(), **({"program": own.digest} if own else {})})
+        key = kernel_key(part, target, {**versions, **({"program": own.digest} if own else {})})
         name = kernel_name(part, key)
         payload = {"name": name, "target": target.to_dict(), **_content(part, own, target, name)}
-        jobs.append(_job(key, name, payload, ops))
+        jobs.append(_job(key, name, payload, ops, _preflight(target)))
         calls.append(ops)
         names.append(name)
     return Lowered(graph, tuple(calls), tuple(names), tuple(aliases), tuple(jobs))
@@ -154,7 +166,7 @@ def _content(part: Graph, own: Program | None, target: CpuTarget, name: str) -> 
     return {"object": program_code(own.module, target, name)}
 
 
-def _job(key: str, name: str, payload: Mapping[str, Any], ops: Sequence[Op]) -> Job:
+def _job(key: str, name: str, payload: Mapping[str, Any], ops: Sequence[Op], preflight: str) -> Job:
     origin = next((o for op in ops for o in op.origins), None)
     return Job(
         key,
@@ -164,8 +176,22 @@ def _job(key: str, name: str, payload: Mapping[str, Any], ops: Sequence[Op]) -> 
         ops=tuple(op.name for op in ops),
         where=str(origin) if origin else "",
         code=origin.code if origin else "",
-        preflight="optima.kernels.build:find_compiler",
+        preflight=preflight,
     )
+
+
+def _preflight(target: CpuTarget) -> str:
+    """What finds the linker for a target, by name."""
+    architecture = target.triple.split("-")[0]
+    if is_native(architecture):
+        return "optima.kernels.build:find_compiler"
+    return f"optima.kernels.cross.linker:find_{architecture}_linker"
+
+
+def _cross_linker(target: CpuTarget) -> Mapping[str, str]:
+    """The linker's name and version where it is not this machine's own."""
+    architecture = target.triple.split("-")[0]
+    return {} if is_native(architecture) else linker_version(architecture)
 
 
 def _answer(graph: Graph, op: Op) -> Answer:
@@ -224,9 +250,8 @@ def _call(traced: Graph, graph: Graph, name: str, ops: tuple[Op, ...], reads: Ma
     return CallMeta(kernel=name, args=args, ops=tuple(op.name for op in ops), results=results)
 
 
-@cache
-def _target(target_cpu: str) -> CpuTarget:
-    return resolve(target_cpu)
+def _target(device: DeviceRef, options: CompileOptions) -> CpuTarget:
+    return target_of(device.kind, options.target_cpu, options.device_options.get(device.kind.value, {}))
 
 
 def backend() -> Backend:
