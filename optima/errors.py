@@ -31,6 +31,7 @@ CLASSES = {
     "ToolMissing": "optima.tools",
     "ToolFailed": "optima.tools",
     "OnnxMissing": "optima.onnx_export.model",
+    "TfliteMissing": "optima.tflite_export.flatbuffer",
     "CalibrationError": "optima.calibration",
     "UnknownCpu": "optima.kernels.target",
     "LinkError": "optima.kernels.build",
