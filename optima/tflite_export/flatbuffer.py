@@ -27,17 +27,18 @@ class TfliteMissing(UserError):
     """
 
 
-def to_tflite(graph: Graph) -> bytes:
+def to_tflite(graph: Graph, *, to_be_int8: bool = False) -> bytes:
     """The graph as a float32 TFLite model with a signature; borders have their tensors' names and PyTorch's shapes.
 
     The bytes depend on the graph and the version of Optima alone. Raises TfliteMissing, GraphError listing the ops
     that have no TFLite form, and UserError for parameters that are not finite or more than 2 GiB of them.
     """
-    return serialized(emit(graph))
+    return serialized(emit(graph), to_be_int8=to_be_int8)
 
 
-def serialized(model: TfliteModel) -> bytes:
-    """The model's bytes. Raises as ``to_tflite`` does."""
+def serialized(model: TfliteModel, *, to_be_int8: bool = False) -> bytes:
+    """The model's bytes. ``to_be_int8``: operators have the versions of their int8 forms, since what quantises the
+    model keeps them. Raises as ``to_tflite`` does."""
     try:
         import flatbuffers
         import tflite
@@ -49,14 +50,14 @@ def serialized(model: TfliteModel) -> bytes:
     if sum(a.nbytes for a in model.constants.values()) > _MOST_BYTES:
         raise UserError("a TFLite model holds 2 GiB at most", hint="spread the ops over several devices or indices")
     builder = flatbuffers.Builder(1 << 16)
-    return _Flatbuffer(builder, tflite, model).finish()
+    return _Flatbuffer(builder, tflite, model, to_be_int8).finish()
 
 
 class _Flatbuffer:
     """Builds the tables from the leaves up, as the format wants it."""
 
-    def __init__(self, builder: Any, schema: Any, model: TfliteModel) -> None:
-        self.builder, self.schema, self.model = builder, schema, model
+    def __init__(self, builder: Any, schema: Any, model: TfliteModel, to_be_int8: bool) -> None:
+        self.builder, self.schema, self.model, self.int8 = builder, schema, model, to_be_int8
         made = [n for node in model.nodes for n in node.outputs]
         self.tensors = [*model.inputs, *model.constants, *made]
         self.number = {name: k for k, name in enumerate(self.tensors)}
@@ -147,7 +148,7 @@ class _Flatbuffer:
         sampled = bool(options.get("half_pixel_centers") or options.get("align_corners"))
         dilated = (options.get("dilation_h_factor", 1), options.get("dilation_w_factor", 1)) != (1, 1)
         axes = [len(self.model.shapes[n]) for n in node.inputs if n not in self.model.constants]
-        return version_of(node.op, int8=False, sampled=sampled, dilated=dilated, axes=axes)
+        return version_of(node.op, int8=self.int8, sampled=sampled, dilated=dilated, axes=axes)
 
     def _operator(self, node: TfliteNode) -> int:
         b, s = self.builder, self.schema
