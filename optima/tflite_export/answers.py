@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from optima.graph import Graph, Op, TensorType
-from optima.ops.entry import Answer, No, OpView, Tflite
+from optima.ops.entry import Answer, No, OpView, Tflite, Trait
 from optima.ops.registry import entry_of
 
-#: more axes than this are beyond several of TFLite's int8 kernels
-_MOST_AXES = 5
+#: more axes than this are beyond several of TFLite's int8 kernels; what only moves elements merges axes
+_MOST_AXES, _MOST_AXES_OF_VIEWS = 5, 6
 
 
 def tflite_answers(graph: Graph, names: Sequence[str], device: str) -> dict[str, Answer]:
@@ -26,8 +26,9 @@ def answer(graph: Graph, op: Op, device: str) -> Answer:
     if entry is None:
         return No(f"there is no operator {op.op!r}")
     computed = [n for n in op.inputs if not graph.tensors[n].is_param]
+    most = _MOST_AXES_OF_VIEWS if entry.has(Trait.VIEW) else _MOST_AXES
     for name in (*computed, *op.outputs):
-        reason = _type_reason(graph.type_of(name), device)
+        reason = _type_reason(graph.type_of(name), device, most)
         if reason:
             return No(reason)
     for name in op.inputs:
@@ -46,11 +47,11 @@ def answer(graph: Graph, op: Op, device: str) -> Answer:
     return found
 
 
-def _type_reason(kind: TensorType, device: str) -> str | None:
+def _type_reason(kind: TensorType, device: str, most: int) -> str | None:
     if kind.dtype != "float32":
         return f"{kind.dtype} is not a dtype of {device}"
     if kind.numel == 0:
         return "a tensor without elements has no TFLite form"
     if not kind.shape:
         return "a 0-d tensor has no TFLite form here"
-    return f"{len(kind.shape)} axes: {device} takes {_MOST_AXES}" if len(kind.shape) > _MOST_AXES else None
+    return f"{len(kind.shape)} axes: {device} takes {most} there" if len(kind.shape) > most else None

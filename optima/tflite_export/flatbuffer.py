@@ -53,6 +53,14 @@ def serialized(model: TfliteModel, *, to_be_int8: bool = False) -> bytes:
     return _Flatbuffer(builder, tflite, model, to_be_int8).finish()
 
 
+def aligned(builder: Any, data: bytes) -> int:
+    """A vector of bytes that begins at a multiple of 16, as the format promises to kernels. Gives its offset."""
+    builder.StartVector(1, len(data), 16)
+    builder.head -= len(data)
+    builder.Bytes[builder.head : builder.head + len(data)] = data
+    return int(builder.EndVector())
+
+
 class _Flatbuffer:
     """Builds the tables from the leaves up, as the format wants it."""
 
@@ -95,13 +103,7 @@ class _Flatbuffer:
 
     def _buffer(self, data: bytes) -> int:
         b, s = self.builder, self.schema
-        offset = None
-        if data:
-            # 16-byte alignment is what the format promises to kernels.
-            b.StartVector(1, len(data), 16)
-            b.head -= len(data)
-            b.Bytes[b.head : b.head + len(data)] = data
-            offset = b.EndVector()
+        offset = aligned(b, data) if data else None
         s.BufferStart(b)
         if offset is not None:
             s.BufferAddData(b, offset)

@@ -61,7 +61,7 @@ _INT8 = {
     "RESHAPE": 1,
     "GELU": 1,
 }
-_HALF_PIXELS, _MANY_AXES = 3, {"TRANSPOSE": 4, "SLICE": 3, "STRIDED_SLICE": 4}
+_HALF_PIXELS, _MANY_AXES = 3, {"TRANSPOSE": 4, "SLICE": 5, "STRIDED_SLICE": 4}
 
 
 def version_of(op: str, *, int8: bool, sampled: bool, dilated: bool, axes: Sequence[int]) -> int:

@@ -11,7 +11,7 @@ from torch import nn
 
 from optima.graph import Graph
 from optima.graph_io import load_graph
-from optima.ops.tflite.layout import moves_data, stored, through_reshape
+from optima.ops.tflite.layout import merged, moves_data, stored, through_reshape
 from optima.tflite_export import emit
 from torch2nx.converter import Torch2GraphConverter
 
@@ -109,3 +109,18 @@ def test_an_order_seen_through_a_reshape(
         back = [made.index(a) for a in range(len(target))]
         assert torch.equal(stored_new.permute(back), x.reshape(target))
         assert not moves_data(target, made, found)
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 3, 2, 4, 5), (5, 4, 3, 2, 1, 0), (0, 3, 1, 2, 5, 4), (2, 0, 1, 4, 5, 3)])
+@pytest.mark.parametrize("shape", [(2, 3, 4, 2, 3, 2), (1, 3, 1, 2, 3, 2)])
+def test_a_permutation_of_merged_axes_moves_the_same_elements(axes: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    x = torch.arange(int(torch.tensor(shape).prod())).reshape(shape)
+    extents, order = merged(shape, axes)
+    assert torch.equal(x.reshape(extents).permute(order).flatten(), x.permute(axes).flatten())
+    assert len(extents) < len(shape) or axes == (5, 4, 3, 2, 1, 0)
+
+
+def test_windows_of_an_image_are_moved_with_few_axes() -> None:
+    graph = graph_of(lambda m, x: x.reshape(1, 3, 2, 4, 2, 4).permute(0, 2, 4, 3, 5, 1).reshape(4, 16, 3))
+    moves = [n for n in emit(graph).nodes if n.op == "TRANSPOSE"]
+    assert len(moves) == 1

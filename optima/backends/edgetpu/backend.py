@@ -10,9 +10,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
+
+import numpy as np
 
 from devices import DeviceRef, InternalError
 from optima.backends.base import Backend, CompileOptions, Job, SubgraphArtifact
@@ -72,7 +75,7 @@ class EdgeTpuBackend:
         emitted = _emitted(subgraph, options.dump_dir)
         payload = {
             "model": serialized(emitted, to_be_int8=True),
-            "samples": samples,
+            "samples": [{n: np.ascontiguousarray(a) for n, a in sample.items()} for sample in samples],
             "inputs": list(subgraph.inputs),
             "outputs": list(subgraph.outputs),
             "options": chosen.to_dict(),
@@ -126,14 +129,23 @@ def _emitted(subgraph: Graph, dump_dir: str) -> TfliteModel:
 
 
 def _key(payload: Mapping[str, Any], versions: Mapping[str, str]) -> str:
-    """Over the float model, the samples, the options and the versions of all tools."""
-    digest = hashlib.sha256(b"edgetpu 1\n")
+    """Over the float model, the samples, the options, the versions of all tools, and what runs in the job."""
+    digest = hashlib.sha256(_sources_digest())
     digest.update(json.dumps([payload["options"], dict(versions), payload["inputs"]], sort_keys=True).encode())
     digest.update(hashlib.sha256(payload["model"]).digest())
     for sample in payload["samples"]:
         for name in payload["inputs"]:
             digest.update(f"{name}{sample[name].shape}{sample[name].dtype}".encode() + sample[name].tobytes())
     return digest.hexdigest()
+
+
+@cache
+def _sources_digest() -> bytes:
+    """Over the source text of this folder and of the writer: an edited step makes other bytes."""
+    root = Path(__file__).parent.parent.parent
+    files = [f for room in ("backends/edgetpu", "tflite_export") for f in (root / room).glob("*.py")]
+    texts = {f.relative_to(root).as_posix(): f.read_bytes() for f in files}
+    return hashlib.sha256(b"\0".join(name.encode() + b"\0" + text for name, text in sorted(texts.items()))).digest()
 
 
 def _job(subgraph: Graph, key: str, payload: Mapping[str, Any]) -> Job:

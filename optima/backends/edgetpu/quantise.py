@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from devices import InternalError, Problem, UserError
+from optima.backends.edgetpu.tidy import tidied
 
 Array = np.ndarray[Any, Any]
 
@@ -42,7 +43,7 @@ def quantised(model: bytes, samples: Sequence[Mapping[str, Array]]) -> bytes:
     recipe = _recipe()
     made = quantizer.Quantizer(model, recipe.get_quantization_recipe())
     ranges = _ranges(model, samples, recipe)
-    result = bytes(made.quantize(ranges, enable_progress_report=False).quantized_model)
+    result = tidied(bytes(made.quantize(ranges, enable_progress_report=False).quantized_model))
     left = [f"{name} of {dtypes}" for name, dtypes in _float_operators(result)]
     if left:
         raise InternalError(f"the quantiser left {', '.join(left)} in float", hint="map these ops to another device")

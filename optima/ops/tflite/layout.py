@@ -76,6 +76,22 @@ def moves_data(shape: Sequence[int], source: Order, target: Order) -> bool:
     return wide != [a for a in target if shape[a] != 1]
 
 
+def merged(shape: Sequence[int], axes: Sequence[int]) -> tuple[list[int], list[int]]:
+    """A permutation of fewer, longer axes that moves the same elements: axes that stay neighbours become one, and
+    those of one element go away. Gives the shape and the permutation."""
+    wide = [a for a in axes if shape[a] != 1]
+    runs: list[list[int]] = []
+    for axis in wide:
+        follows = runs and all(shape[a] == 1 for a in range(runs[-1][-1] + 1, axis)) and axis > runs[-1][-1]
+        if follows:
+            runs[-1].append(axis)
+        else:
+            runs.append([axis])
+    order = sorted(runs)
+    extents = [int(np.prod([shape[a] for a in run])) for run in order]
+    return extents, [order.index(run) for run in runs]
+
+
 def without(order: Order, axes: Sequence[int]) -> Order:
     """The order of what is left when axes are reduced away."""
     gone = set(axes)

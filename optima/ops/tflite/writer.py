@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 
 from devices import InternalError
-from optima.ops.tflite.layout import Array, Forms, Order, Shape, moves_data, plain, steps, stored
+from optima.ops.tflite.layout import Array, Forms, Order, Shape, merged, moves_data, plain, steps, stored
+
+#: what TRANSPOSE takes in its oldest version
+_FEW_AXES = 4
 
 
 @dataclass
@@ -94,10 +97,7 @@ class TfliteWriter:
         made = tensor.made
         if not made.value:
             raise InternalError("a tensor is read before it is made")
-        shape = stored(tensor.shape, order)
-        if not moves_data(tensor.shape, made.order, order):
-            return self.reshape(made.value, shape)
-        return self.node("TRANSPOSE", [made.value, self.integers(steps(made.order, order))], shape)
+        return self.transpose(made.value, steps(made.order, order))
 
     def reshape(self, value: str, shape: Sequence[int]) -> str:
         """``value`` in another shape; a reshape of a reshape reads the first one's operand."""
@@ -114,12 +114,18 @@ class TfliteWriter:
         return self.node("RESHAPE", [value, self.integers(list(shape))], shape, new_shape=[int(n) for n in shape])
 
     def transpose(self, value: str, axes: Sequence[int]) -> str:
-        """Axis k of the result is axis ``axes[k]`` of the value."""
+        """Axis k of the result is axis ``axes[k]`` of the value. Of more than four axes neighbours are merged."""
         shape = self.shapes[value]
         target = stored(shape, tuple(axes))
         if not moves_data(shape, plain(len(shape)), tuple(axes)):
             return self.reshape(value, target)
-        return self.node("TRANSPOSE", [value, self.integers(list(axes))], target)
+        if len(shape) <= _FEW_AXES:
+            return self.node("TRANSPOSE", [value, self.integers(list(axes))], target)
+        extents, order = merged(shape, axes)
+        turned = self.node(
+            "TRANSPOSE", [self.reshape(value, extents), self.integers(order)], [extents[a] for a in order]
+        )
+        return self.reshape(turned, target)
 
     def slice(self, value: str, begin: Sequence[int], size: Sequence[int]) -> str:
         """``size`` elements per axis from ``begin``."""

@@ -16,6 +16,9 @@ from tests.tflite_export.test_cases import ROUTED, graph_of, taken
 
 pytest.importorskip("ai_edge_quantizer", reason="the extra optima[tpu] is not installed")
 
+# The quantiser keeps every tensor of the model while it calibrates, and LiteRT warns of that.
+pytestmark = pytest.mark.filterwarnings("ignore:Warning. Enabling `experimental_preserve_all_tensors`")
+
 #: dB; one tensor at int8 has about 40 where its values fill their range, and a softmax or a single value less
 LEAST_DB = 24
 
@@ -101,9 +104,25 @@ def test_operators_have_the_lowest_versions_of_their_int8_forms() -> None:
     graph = parsed("  %a = tanh_1: tanh(%tensor_0) : f32[2,4]\n  %y = reshape_2: reshape(%a) {shape=[8]} : f32[8]\n")
     int8 = quantised(to_tflite(graph, to_be_int8=True), [{"tensor_0": np.ones((2, 4), np.float32)}])
     codes = schema.ModelT.InitFromPackedBuf(int8, 0).operatorCodes
-    versions = {code.builtinCode: code.version for code in codes}
-    assert versions[schema.BuiltinOperator.TANH] == 2
-    assert versions[schema.BuiltinOperator.RESHAPE] == 1
+    ops = schema.BuiltinOperator
+    assert {code.builtinCode: code.version for code in codes} == {
+        ops.QUANTIZE: 1, ops.TANH: 2, ops.RESHAPE: 1, ops.DEQUANTIZE: 2,
+    }  # fmt: skip
+    assert {code.builtinCode for code in codes} == {code.deprecatedBuiltinCode for code in codes}
+
+
+def test_data_is_aligned() -> None:
+    import tflite
+
+    (case, *_) = [c for c in taken() if c.op == "conv2d"]
+    graph, values = renamed(graph_of(case)), case.values()
+    sample = dict(zip(graph.inputs, (values[n] for n in graph_of(case).inputs), strict=True))
+    int8 = quantised(to_tflite(graph, to_be_int8=True), [sample])
+    start = np.frombuffer(int8, np.uint8).ctypes.data
+    model = tflite.Model.GetRootAs(int8, 0)
+    buffers = [model.Buffers(k) for k in range(model.BuffersLength())]
+    offsets = [b.DataAsNumpy().ctypes.data - start for b in buffers if b.DataLength()]
+    assert len(offsets) >= 3 and not any(offset % 16 for offset in offsets)
 
 
 @pytest.mark.parametrize(("error", "ratio"), [(0.0, 199.0), (0.1, 20.0), (1.0, 0.0), (1e9, -99.0)])
