@@ -95,10 +95,16 @@ class _Emission:
         """The nodes that an output needs, outputs in PyTorch's order under their own names."""
         writer, graph = self._writer, self._graph
         names: dict[str, str] = {}
+        values: list[tuple[str, str]] = []
         for name in graph.outputs:
             writer.scope = name
             value = writer.lay(self._tensors[name], plain(len(graph.type_of(name).shape)))
-            if value in names or value in graph.inputs or writer.producer(value) is None:
+            values.append((name, value))
+        read = {n for node in writer.nodes for n in node.inputs}
+        for name, value in values:
+            # The quantiser leaves float what reads an output, and an output is made, once.
+            if value in names or value in read or writer.producer(value) is None:
+                writer.scope = name
                 value = writer.copy(value, writer.shapes[value])
             names[value] = name
         nodes = fuse_activations(writer, set(names))

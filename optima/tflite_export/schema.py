@@ -33,7 +33,6 @@ OPTIONS = {
     "RSQRT": "",
     "SLICE": "SliceOptions",
     "SOFTMAX": "SoftmaxOptions",
-    "SPLIT": "SplitOptions",
     "SQRT": "",
     "SQUARED_DIFFERENCE": "SquaredDifferenceOptions",
     "STRIDED_SLICE": "StridedSliceOptions",

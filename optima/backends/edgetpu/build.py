@@ -10,7 +10,7 @@ from devices import Problem
 from optima.backends.bundle import pack
 from optima.backends.edgetpu.compiler import compiled
 from optima.backends.edgetpu.options import TpuOptions
-from optima.backends.edgetpu.quantise import QuantisationError, quantised, sqnr_db
+from optima.backends.edgetpu.quantise import LOWEST_DB, QuantisationError, quantised, sqnr_db
 from optima.backends.edgetpu.runner import Runner
 
 #: files of a job's result
@@ -49,8 +49,8 @@ def _ratios(payload: Mapping[str, Any], model: bytes) -> dict[str, float]:
 
 
 def _refuse_low(ratios: Mapping[str, float], least: float) -> None:
-    low = [Problem(name, f"{ratio} dB") for name, ratio in ratios.items() if ratio < least]
-    if least and low:
+    low = [Problem(name, f"{ratio} dB") for name, ratio in ratios.items() if LOWEST_DB < ratio < least]
+    if low:
         found = ", ".join(f"{p.subject} {p.reason}" for p in low)
         raise QuantisationError(
             f"{len(low)} outputs keep less than {least} dB in int8: {found}",

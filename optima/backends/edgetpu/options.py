@@ -23,7 +23,8 @@ class TpuOptions:
 
     ``search_delegate``: let the compiler look for the longest part that it can map when it cannot map all.
     ``timeout_s``: seconds that the compiler may take, 0 for its own default (180). ``min_sqnr_db``: refuse a
-    quantised model of which an output lies below this ratio to the float model's, 0 for none.
+    quantised model of which an output lies below this ratio to the float model's; -99 for none. By default the error
+    must not be larger than the signal.
     """
 
     min_runtime_version: int = 0
@@ -57,7 +58,7 @@ def _is_count(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1000
+    return isinstance(value, int | float) and not isinstance(value, bool) and -99 <= value < 200
 
 
 _RULES: dict[str, tuple[Callable[[object], bool], str]] = {

@@ -38,8 +38,10 @@ def _named(op: str) -> Tflite:
 
 
 def _minimum(s: TfliteSite) -> Laid:
+    """``-max(-a, -b)``: the quantiser does not know MINIMUM."""
     order, a, b = _pair(s)
-    return Laid(s.writer.smaller(a, b), order)
+    largest = s.writer.binary("MAXIMUM", s.writer.scaled(a, -1.0), s.writer.scaled(b, -1.0))
+    return Laid(s.writer.scaled(largest, -1.0), order)
 
 
 def _div(s: TfliteSite) -> Laid:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from optima.ops.entry import OpView, Tflite
 from optima.ops.tflite.layout import Laid
 from optima.ops.tflite.site import TfliteSite
@@ -33,9 +31,8 @@ def clamped(s: TfliteSite, value: str, low: float | None, high: float | None) ->
     if low is not None and high is not None and low > high:
         low = high  # torch lets the upper bound win
     if low is not None:
-        # Both operands get one scale, which the quantiser writes with one rank for both.
-        value = s.writer.binary("MAXIMUM", value, s.writer.data(np.full([1] * len(s.writer.shapes[value]), low)))
-    return value if high is None else s.writer.smaller(value, s.writer.scalar(high))
+        value = s.writer.binary("MAXIMUM", value, s.writer.scalar(low))
+    return value if high is None else s.writer.at_most(value, s.writer.scalar(high))
 
 
 def _bound(s: TfliteSite, key: str) -> float | None:

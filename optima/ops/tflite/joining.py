@@ -71,14 +71,10 @@ def _pad_reason(view: OpView) -> str | None:
 
 
 def _split(s: TfliteSite) -> list[Laid]:
-    """SPLIT for equal parts, else a slice each."""
+    """A slice each: the runtime gives no memory to a result of SPLIT that nothing reads, and calibration reads all."""
     made, dim = s.made(), s.axis("dim", 0)
     at = made.order.index(dim)
     sizes = [t.shape[dim] for t in s.view.outputs]
-    if len(sizes) > 1 and len(set(sizes)) == 1:
-        shapes = [[t.shape[a] for a in made.order] for t in s.view.outputs]
-        names = s.writer.node_outputs("SPLIT", [s.writer.integers(at), made.value], shapes, num_splits=len(sizes))
-        return [Laid(name, made.order) for name in names]
     starts = [sum(sizes[:k]) for k in range(len(sizes))]
     return [Laid(s.writer.part(made.value, at, b, n), made.order) for b, n in zip(starts, sizes, strict=True)]
 

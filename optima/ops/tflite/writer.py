@@ -158,8 +158,18 @@ class TfliteWriter:
     def binary(self, op: str, a: str, b: str, activation: str = "NONE") -> str:
         """ADD, SUB, MUL, DIV, MAXIMUM or SQUARED_DIFFERENCE of two values that broadcast."""
         shape = np.broadcast_shapes(self.shapes[a], self.shapes[b])
+        if op == "MAXIMUM":
+            # Both operands get one scale, which the quantiser writes with one rank for both.
+            a, b = self._of_rank(a, len(shape)), self._of_rank(b, len(shape))
         options = {} if op in ("MAXIMUM", "SQUARED_DIFFERENCE") else {"fused_activation_function": activation}
         return self.node(op, [a, b], shape, **options)
+
+    def _of_rank(self, value: str, rank: int) -> str:
+        """A constant with axes of one element in front; what is computed has its axes."""
+        missing = rank - len(self.shapes[value])
+        if value not in self.constants or missing == 0:
+            return value
+        return self.data(self.constants[value].reshape([1] * missing + list(self.shapes[value])))
 
     def unary(self, op: str, value: str, **options: Any) -> str:
         """An operator whose output has its operand's shape."""
@@ -177,13 +187,10 @@ class TfliteWriter:
         """``value`` plus a number."""
         return value if addend == 0 else self.binary("ADD", value, self.scalar(addend))
 
-    def smaller(self, a: str, b: str) -> str:
-        """The minimum of two values, as ``a - relu(a - b)``: the quantiser does not know MINIMUM.
-
-        Exact where ``a`` is the smaller; else ``b`` with the rounding of one subtraction at ``a``'s magnitude.
-        """
-        above = self.unary("RELU", self.binary("SUB", a, b))
-        return self.binary("SUB", a, above)
+    def at_most(self, value: str, bound: str) -> str:
+        """``value - relu(value - bound)``: what lies below the bound stays as it is, in int8, too."""
+        above = self.unary("RELU", self.binary("SUB", value, bound))
+        return self.binary("SUB", value, above)
 
     def reduce(self, op: str, value: str, axes: Sequence[int], keepdims: bool) -> str:
         """MEAN, SUM or REDUCE_MIN over axes."""

@@ -10,6 +10,7 @@ import pytest
 from optima.backends.edgetpu.quantise import QuantisationError, quantised, sqnr_db
 from optima.backends.edgetpu.runner import Runner
 from optima.graph import Graph
+from optima.ops.reference import run_graph
 from optima.tflite_export import to_tflite
 from tests.ops.case import OpCase
 from tests.tflite_export.test_cases import ROUTED, graph_of, taken
@@ -90,6 +91,28 @@ def test_ranges_cover_all_samples() -> None:
     samples = [np.full((2, 4), level, np.float32) for level in (1.0, 1.0, 8.0)]
     int8 = quantised(to_tflite(graph), [{"tensor_0": s} for s in samples])
     np.testing.assert_allclose(Runner(int8).run([samples[-1]])[0], 8.0, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "  %a = tanh_1: tanh(%tensor_0) : f32[2,4]\n  %y = neg_2: neg(%a) : f32[2,4]\n",
+        "  %a, %y = chunk_1: chunk(%tensor_0) {chunks=2, dim=1} : f32[2,2], f32[2,2]\n",
+        "  %y = maximum_1: maximum(%tensor_0, %p) : f32[2,4]\n",
+        "  %y = minimum_1: minimum(%tensor_0, %p) : f32[2,4]\n",
+    ],
+    ids=["an output that is read", "a part that nobody reads", "maximum of a row", "minimum of a row"],
+)
+def test_what_fuzzing_found(lines: str) -> None:
+    """What the quantiser left in float, made wrong, or refused."""
+    param = '  %p = param "p" : f32[4]\n' if "%p" in lines else ""
+    results = "%a, %y" if "tanh" in lines else "%y"
+    row = np.asarray([0.5, -0.5, 1.0, 0.0], np.float32)
+    graph = Graph.parse(f"graph g(%tensor_0: f32[2,4]) -> ({results})\n{param}{lines}", {"p": row})
+    x = np.random.default_rng(0).standard_normal((2, 4)).astype(np.float32)
+    found = Runner(quantised(to_tflite(graph, to_be_int8=True), [{"tensor_0": x}])).run([x])
+    for (name, wanted), got in zip(run_graph(graph, {"tensor_0": x}).items(), found, strict=True):
+        assert sqnr_db([wanted], [got]) > 30, name
 
 
 def test_equal_arguments_give_equal_bytes() -> None:
