@@ -58,8 +58,8 @@ _SPECS = {
             DeviceEnum.DEVICE_KIND_ARA1, "ara1", _NPU_DTYPES, "vendor_bundle", "", _PCIE3_X4,
         ),
         DeviceSpec(
-            DeviceEnum.DEVICE_KIND_TPU, "edgetpu", ("int8", "uint8"), "",
-            "a backend that drives edgetpu_compiler on an int8 .tflite", _USB3,
+            # What it computes in: a float32 model is quantised for it, its borders stay float32.
+            DeviceEnum.DEVICE_KIND_TPU, "edgetpu", ("int8", "uint8"), "edgetpu", "", _USB3,
         ),
         DeviceSpec(
             DeviceEnum.DEVICE_KIND_CV22, "cv22", _NPU_DTYPES, "vendor_bundle", "", _SOC,

@@ -27,7 +27,7 @@ ROOMS = (
     ),
     ("optima.graph_io",),
     ("optima.tools",),
-    ("optima.onnx_export",),
+    ("optima.onnx_export", "optima.tflite_export"),
     ("optima.calibration",),
     ("optima.quantise",),
     ("optima.backends.base",),

@@ -16,6 +16,8 @@ from optima.ops.onnx.routes import with_onnx
 from optima.ops.pointwise import Tensors, pointwise, supported
 from optima.ops.promotion import is_float, scalar_fits
 from optima.ops.reference import aten
+from optima.ops.tflite.activation import ROUTES as TFLITE
+from optima.ops.tflite.routes import with_tflite
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 _MISH_LINEAR = 20.0  # from here on tanh(log1p(e**x)) is 1 in float32, as in float64 to 1e-17
@@ -253,3 +255,4 @@ ENTRIES: tuple[OpEntry, ...] = with_onnx(
     ),
     ROUTES,
 )
+ENTRIES = with_tflite(ENTRIES, TFLITE)

@@ -14,6 +14,8 @@ from optima.ops.onnx.routes import with_onnx
 from optima.ops.pointwise import Refuse, pointwise
 from optima.ops.promotion import is_float, scalar_fits
 from optima.ops.reference import aten
+from optima.ops.tflite.arithmetic import ROUTES as TFLITE
+from optima.ops.tflite.routes import with_tflite
 
 
 def arithmetic(
@@ -231,3 +233,4 @@ ENTRIES: tuple[OpEntry, ...] = with_onnx(
     ),
     ROUTES,
 )
+ENTRIES = with_tflite(ENTRIES, TFLITE)

@@ -13,6 +13,8 @@ from optima.ops.onnx.routes import with_onnx
 from optima.ops.reference import aten
 from optima.ops.te_attention import LANES, blocked_attention
 from optima.ops.te_reduce import FLOATS, Expr, accumulator, const, finish, fold, fold_terms, load
+from optima.ops.tflite.contraction import ATTENTION as TFLITE
+from optima.ops.tflite.routes import with_tflite
 
 if TYPE_CHECKING:
     from tvm import te
@@ -185,3 +187,4 @@ ENTRIES: tuple[OpEntry, ...] = with_onnx(
     ),
     ATTENTION,
 )
+ENTRIES = with_tflite(ENTRIES, TFLITE)

@@ -20,6 +20,8 @@ from optima.ops.te_reduce import (
     load,
     refuse_dtypes,
 )
+from optima.ops.tflite.contraction import ROUTES as TFLITE
+from optima.ops.tflite.routes import with_tflite
 
 if TYPE_CHECKING:
     from tvm import te
@@ -171,3 +173,4 @@ ENTRIES: tuple[OpEntry, ...] = with_onnx(
     ),
     ROUTES,
 )
+ENTRIES = with_tflite(ENTRIES, TFLITE)

@@ -13,6 +13,8 @@ from optima.ops.reference import aten
 from optima.ops.te_reduce import FLOATS, INTEGERS, accumulator, finish, fold_terms, load, refuse_dtypes
 from optima.ops.te_transposed import MOST_PHASES, Channels, by_phase, with_phase_axes
 from optima.ops.te_window import Window, pad, per_axis, same_padding
+from optima.ops.tflite.convolution import ROUTES as TFLITE
+from optima.ops.tflite.routes import with_tflite
 
 if TYPE_CHECKING:
     from tvm import te
@@ -129,3 +131,4 @@ ENTRIES: tuple[OpEntry, ...] = with_onnx(
     ),
     CONVOLUTION,
 )
+ENTRIES = with_tflite(ENTRIES, TFLITE)

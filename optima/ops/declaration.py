@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from devices import Problem
-from optima.ops.entry import REQUIRED, No, Onnx, OpEntry, Te, Trait
+from optima.ops.entry import REQUIRED, No, Onnx, OpEntry, Te, Tflite, Trait
 from torch2nx.errors import RegisterError
 from torch2nx.extensions import arguments_of, overloads_of
 
@@ -63,6 +63,11 @@ def _faults(entry: OpEntry) -> Iterator[str]:
     elif isinstance(entry.onnx, Onnx):
         yield from _refused_call(entry.onnx.emit, "onnx.emit", (None,), {})
         yield from _refused_call(entry.onnx.refuse, "onnx.refuse", (None,), {})
+    if not isinstance(entry.tflite, Tflite | No):
+        yield f"tflite must be Tflite(emit) or No(reason), not a {type(entry.tflite).__name__}"
+    elif isinstance(entry.tflite, Tflite):
+        yield from _refused_call(entry.tflite.emit, "tflite.emit", (None,), {})
+        yield from _refused_call(entry.tflite.refuse, "tflite.refuse", (None,), {})
     yield from _refused_call(entry.cost, "cost", (None,), {})
     needed = {h: None for h, role in zip(heads, entry.operands, strict=True) if not role.endswith("?")}
     for names in (needed, dict.fromkeys(heads)):

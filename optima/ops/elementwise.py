@@ -15,6 +15,8 @@ from optima.ops.onnx.routes import with_onnx
 from optima.ops.pointwise import Tensors, pointwise, supported
 from optima.ops.promotion import is_float, scalar_fits
 from optima.ops.reference import aten
+from optima.ops.tflite.elementwise import ROUTES as TFLITE
+from optima.ops.tflite.routes import with_tflite
 
 _LARGEST = {
     "float64": 1.7976931348623157e308, "float32": 3.4028234663852886e38, "float16": 65504.0,
@@ -224,3 +226,4 @@ ENTRIES: tuple[OpEntry, ...] = with_onnx(
     ),
     ROUTES,
 )
+ENTRIES = with_tflite(ENTRIES, TFLITE)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tvm import te
 
     from optima.ops.onnx.site import OpSite
+    from optima.ops.tflite.layout import Laid
+    from optima.ops.tflite.site import TfliteSite
 
 
 class Trait(Enum):
@@ -124,6 +126,20 @@ class Onnx:
 
 
 @dataclass(frozen=True)
+class Tflite:
+    """The graph route of devices that are compiled by way of a quantised TFLite model.
+
+    ``emit(site)`` writes the op's nodes and returns its output with the order of its axes, or a list of such.
+    ``refuse(view)`` gives the reason why these attributes or ranks cannot be written, or None. Everything is
+    float32 there, and quantised afterwards. ``constants`` are operands that must be parameters.
+    """
+
+    emit: Callable[[TfliteSite], Laid | list[Laid]]
+    refuse: Callable[[OpView], str | None] = lambda view: None
+    constants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Cost:
     """Work of one op: floating-point operations, and bytes read and written once each."""
 
@@ -153,6 +169,7 @@ class OpEntry:
     traits: frozenset[Trait] = frozenset()
     te: Te | No = No("no kernel route")
     onnx: Onnx | No = No("no ONNX emission")
+    tflite: Tflite | No = No("no TFLite emission")
     cost: Callable[[OpView], Cost] = streaming_cost
     #: the torch operator that it is traced from, for an operator of the user's own: "mylib::cube"
     source: str = ""
@@ -182,4 +199,11 @@ class OpEntry:
             if kind.numel == 0:
                 return No("a tensor without elements has no ONNX emission")
         reason = self.onnx.refuse(view)
+        return No(reason) if reason else Yes()
+
+    def tflite_answer(self, view: OpView) -> Answer:
+        """Whether the op as it stands can be written as TFLite; its tensors are float32 and have elements."""
+        if isinstance(self.tflite, No):
+            return No(f"{self.name} has {self.tflite.reason}")
+        reason = self.tflite.refuse(view)
         return No(reason) if reason else Yes()

@@ -13,6 +13,8 @@ from optima.ops.onnx.routes import with_onnx
 from optima.ops.pointwise import Refuse, Tensors, read, supported
 from optima.ops.promotion import scalar_fits
 from optima.ops.reference import aten
+from optima.ops.tflite.joining import ROUTES as TFLITE
+from optima.ops.tflite.routes import with_tflite
 
 _INJECTIVE = frozenset({Trait.INJECTIVE})
 _PAD_MODES = ("constant", "reflect", "replicate", "circular")
@@ -246,3 +248,4 @@ ENTRIES: tuple[OpEntry, ...] = with_onnx(
     ),
     ROUTES,
 )
+ENTRIES = with_tflite(ENTRIES, TFLITE)

@@ -11,6 +11,8 @@ from optima.ops.onnx.normalization import ROUTES
 from optima.ops.onnx.routes import with_onnx
 from optima.ops.reference import aten
 from optima.ops.te_reduce import FLOATS, Expr, Source, accumulator, const, convert, finish, fold, load, refuse_dtypes
+from optima.ops.tflite.normalization import ROUTES as TFLITE
+from optima.ops.tflite.routes import with_tflite
 
 if TYPE_CHECKING:
     from tvm import te
@@ -307,3 +309,4 @@ ENTRIES: tuple[OpEntry, ...] = with_onnx(
     ),
     ROUTES,
 )
+ENTRIES = with_tflite(ENTRIES, TFLITE)

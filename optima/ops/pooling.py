@@ -24,6 +24,8 @@ from optima.ops.te_reduce import (
     refuse_dtypes,
 )
 from optima.ops.te_window import Window, pad, per_axis
+from optima.ops.tflite.pooling import ROUTES as TFLITE
+from optima.ops.tflite.routes import with_tflite
 
 if TYPE_CHECKING:
     from tvm import te
@@ -188,3 +190,4 @@ ENTRIES: tuple[OpEntry, ...] = with_onnx(
     (*_of_rank(1), *_of_rank(2), *_of_rank(3)),
     POOLING,
 )
+ENTRIES = with_tflite(ENTRIES, TFLITE)

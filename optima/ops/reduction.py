@@ -28,6 +28,8 @@ from optima.ops.te_reduce import (
     row_rule,
 )
 from optima.ops.te_spread import correction_of, spread
+from optima.ops.tflite.reduction import REDUCTION as TFLITE
+from optima.ops.tflite.routes import with_tflite
 
 if TYPE_CHECKING:
     from tvm import te
@@ -220,3 +222,4 @@ ENTRIES: tuple[OpEntry, ...] = with_onnx(
     ),
     REDUCTION,
 )
+ENTRIES = with_tflite(ENTRIES, TFLITE)

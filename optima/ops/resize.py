@@ -28,6 +28,8 @@ from optima.ops.te_resample import (
     nearest_exact_by_row,
     neighbours,
 )
+from optima.ops.tflite.resize import RESIZE as TFLITE
+from optima.ops.tflite.routes import with_tflite
 
 Compute = Callable[[OpView, Tensors], list[Any]]
 
@@ -251,3 +253,4 @@ ENTRIES: tuple[OpEntry, ...] = with_onnx(
     ),
     RESIZE,
 )
+ENTRIES = with_tflite(ENTRIES, TFLITE)

@@ -26,6 +26,8 @@ from optima.ops.te_reduce import (
     refuse_dtypes,
     row_rule,
 )
+from optima.ops.tflite.reduction import SOFTMAX as TFLITE
+from optima.ops.tflite.routes import with_tflite
 
 if TYPE_CHECKING:
     from tvm import te
@@ -165,3 +167,4 @@ ENTRIES: tuple[OpEntry, ...] = with_onnx(
     ),
     SOFTMAX,
 )
+ENTRIES = with_tflite(ENTRIES, TFLITE)

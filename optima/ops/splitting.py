@@ -12,6 +12,8 @@ from optima.ops.onnx.joining import SPLITTING
 from optima.ops.onnx.routes import with_onnx
 from optima.ops.pointwise import Tensors, supported
 from optima.ops.reference import aten
+from optima.ops.tflite.joining import SPLITTING as TFLITE
+from optima.ops.tflite.routes import with_tflite
 
 
 def _parts(view: OpView, tensors: Tensors) -> list[Any]:
@@ -58,3 +60,4 @@ ENTRIES: tuple[OpEntry, ...] = with_onnx(
     ),
     SPLITTING,
 )
+ENTRIES = with_tflite(ENTRIES, TFLITE)

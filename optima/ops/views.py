@@ -11,6 +11,8 @@ from optima.ops.onnx.routes import with_onnx
 from optima.ops.onnx.views import ROUTES
 from optima.ops.pointwise import Tensors, read, supported
 from optima.ops.reference import aten
+from optima.ops.tflite.routes import with_tflite
+from optima.ops.tflite.views import ROUTES as TFLITE
 
 Index = Sequence[Any]
 _COPY = frozenset({Trait.VIEW, Trait.RESHAPE, Trait.INJECTIVE})
@@ -229,3 +231,4 @@ ENTRIES: tuple[OpEntry, ...] = with_onnx(
     ),
     ROUTES,
 )
+ENTRIES = with_tflite(ENTRIES, TFLITE)

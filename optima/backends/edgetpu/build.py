@@ -1,0 +1,59 @@
+"""The compile job: float model and samples -> int8 model, measured, and compiled where the compiler is at hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from devices import Problem
+from optima.backends.bundle import pack
+from optima.backends.edgetpu.compiler import compiled
+from optima.backends.edgetpu.options import TpuOptions
+from optima.backends.edgetpu.quantise import LOWEST_DB, QuantisationError, quantised, sqnr_db
+from optima.backends.edgetpu.runner import Runner
+
+#: files of a job's result
+INT8, COMPILED, REPORT = "model.tflite", "model_edgetpu.tflite", "report.json"
+
+
+def build(payload: Mapping[str, Any]) -> bytes:
+    """``payload``: ``model`` (float), ``samples`` (dicts of arrays by input), ``inputs``, ``outputs``, ``options``,
+    ``compiler`` (a path, or ""). Gives the packed files.
+
+    Raises QuantisationError, and ToolFailed where the compiler fails.
+    """
+    options = TpuOptions(**payload["options"])
+    model = quantised(payload["model"], payload["samples"])
+    ratios = _ratios(payload, model)
+    _refuse_low(ratios, options.min_sqnr_db)
+    files = {INT8: model}
+    report: dict[str, Any] = {"sqnr_db": ratios, "operators": []}
+    if payload["compiler"]:
+        files[COMPILED], report["operators"] = compiled(payload["compiler"], model, options)
+    files[REPORT] = json.dumps(report, sort_keys=True).encode()
+    return pack(files)
+
+
+def _ratios(payload: Mapping[str, Any], model: bytes) -> dict[str, float]:
+    """What each output lost to int8, over the samples."""
+    runs = []
+    for content in (payload["model"], model):
+        runner = Runner(content)
+        runs.append([runner.run([sample[n] for n in payload["inputs"]]) for sample in payload["samples"]])
+    wanted, found = runs
+    return {
+        name: sqnr_db([sample[k] for sample in wanted], [sample[k] for sample in found])
+        for k, name in enumerate(payload["outputs"])
+    }
+
+
+def _refuse_low(ratios: Mapping[str, float], least: float) -> None:
+    low = [Problem(name, f"{ratio} dB") for name, ratio in ratios.items() if LOWEST_DB < ratio < least]
+    if low:
+        found = ", ".join(f"{p.subject} {p.reason}" for p in low)
+        raise QuantisationError(
+            f"{len(low)} outputs keep less than {least} dB in int8: {found}",
+            problems=low,
+            hint="pass more representative samples, map these ops to another device, or lower min_sqnr_db",
+        )

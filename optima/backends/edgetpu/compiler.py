@@ -1,0 +1,62 @@
+"""Google's ``edgetpu_compiler``: its command line, and what it says of each operator.
+
+https://coral.ai/docs/edgetpu/compiler/ (version 16). It is closed, runs on x86-64 Debian alone, and is called on the
+int8 model as a last step.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from optima.backends.edgetpu.options import TpuOptions
+from optima.tools import run_tool
+
+#: the compiler's own limit, and what it may take beyond it to start and to write
+_DEFAULT_TIMEOUT_S, _GRACE_S = 180, 30
+_ROW = re.compile(r"^([A-Z][A-Z0-9_]+)\s+(\d+)\s+(\S.*?)\s*$", re.MULTILINE)
+_MAPPED = "Mapped to Edge TPU"
+
+
+def command(program: str, model: str, out_dir: str, options: TpuOptions) -> list[str]:
+    """The command that compiles ``model`` into ``<out_dir>/<model's stem>_edgetpu.tflite``."""
+    chosen: list[str] = []
+    if options.min_runtime_version:
+        chosen += ["--min_runtime_version", str(options.min_runtime_version)]
+    if options.search_delegate:
+        chosen += ["--search_delegate"]
+    if options.timeout_s:
+        chosen += ["--timeout_sec", str(options.timeout_s)]
+    return [program, "--show_operations", *chosen, "--out_dir", out_dir, model]
+
+
+def compiled(program: str, model: bytes, options: TpuOptions) -> tuple[bytes, list[dict[str, Any]]]:
+    """The device's file, and what became of each kind of operator. Raises ToolFailed with the command to repeat."""
+    with TemporaryDirectory(prefix="optima-edgetpu-") as place:
+        folder = Path(place)
+        (folder / "model.tflite").write_bytes(model)
+        made = folder / "model_edgetpu.tflite"
+        said = run_tool(
+            command(program, "model.tflite", ".", options),
+            timeout_s=(options.timeout_s or _DEFAULT_TIMEOUT_S) + _GRACE_S,
+            folder=folder,
+            wrote=made,
+        )
+        return made.read_bytes(), operators(said)
+
+
+def operators(said: str) -> list[dict[str, Any]]:
+    """The compiler's table: ``{"op", "count", "status", "on_device"}`` per row."""
+    return [
+        {"op": op, "count": int(count), "status": status, "on_device": status == _MAPPED}
+        for op, count, status in _ROW.findall(said)
+    ]
+
+
+def counts(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """How many operators run on the device and how many on the host."""
+    on_device = sum(row["count"] for row in rows if row["on_device"])
+    return {"edge_tpu": on_device, "host": sum(row["count"] for row in rows) - on_device}
