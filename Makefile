@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 # Qualcomm's AI Stack License holds for what `hexagon` brings in; see NOTICE.
-DEVICE_EXTRAS := openvino,hexagon
+DEVICE_EXTRAS := openvino,hexagon,tpu,cross
 DEVICE_PACKAGES := libvulkan1 mesa-vulkan-drivers spirv-tools qemu-user
 
 .PHONY: demo test test-slow test-devices devices-env lint zoo-env conformance zoo bench clean

@@ -45,8 +45,6 @@ CLASSES = {
     "KernelFailed": "optima.native.errors",
     "UnknownBackend": "optima.backends",
     "BadSubgraph": "optima.backends.llvm.buffers",
-    "TpuOptionError": "optima.backends.edgetpu.options",
-    "QuantisationError": "optima.backends.edgetpu.quantise",
     "LitertMissing": "optima.backends.edgetpu.runner",
     "NotCompiledForTpu": "optima.backends.edgetpu.load",
     "NothingRuns": "optima.backends.null.load",

@@ -17,19 +17,20 @@ from optima.onnx_export import onnx_answers
 from optima.ops.entry import Answer, No
 from optima.quantise import QuantisationError
 from optima.tools import Tool, python_package, require
+from optima.version import __version__
 
 Array = np.ndarray[Any, Any]
 
 #: what is quantised; other dtypes would need ranges that no sample gives
 _QUANTISED = "float32"
-_INSTALL = "pip install 'optima[hexagon]'"
+_INSTALL = "pip install 'optima[quantise]'"
 
 
-def quantising_tools(install: str = _INSTALL) -> tuple[Tool, Tool]:
+def quantising_tools() -> tuple[Tool, Tool]:
     """The packages without which nothing is quantised."""
     return (
-        python_package("onnx", "writing models", install),
-        python_package("onnxruntime", "quantising models, and running them in place of the device", install),
+        python_package("onnx", "writing models", _INSTALL),
+        python_package("onnxruntime", "quantising models, and running them in place of the device", _INSTALL),
     )
 
 
@@ -76,7 +77,7 @@ def border_samples(subgraph: Graph, device: DeviceRef, calibration: Any) -> dict
 
 def job_key(backend: str, model: bytes, samples: Mapping[str, Array], settings: Mapping[str, Any]) -> str:
     """sha256 (hex) over the model, the samples, and all else that the bytes depend on."""
-    digest = hashlib.sha256(f"{backend} 1\n{json.dumps(settings, sort_keys=True)}\n".encode())
+    digest = hashlib.sha256(f"{backend} {__version__}\n{json.dumps(settings, sort_keys=True)}\n".encode())
     for name, array in samples.items():
         digest.update(f"{name} {array.dtype} {array.shape}\n".encode() + np.ascontiguousarray(array).tobytes())
     return hashlib.sha256(digest.digest() + model).hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from optima.quantise.qdq import QuantisationError, Scheme, quantise
+from optima.quantise.qdq import QuantisationError, Scheme, prepare, quantise
 from optima.quantise.quality import refuse_noise, sqnr_db, sqnr_of_outputs
 from optima.quantise.raw import calibration_files
 
@@ -10,6 +10,7 @@ __all__ = [
     "QuantisationError",
     "Scheme",
     "calibration_files",
+    "prepare",
     "quantise",
     "refuse_noise",
     "sqnr_db",

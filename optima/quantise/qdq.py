@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from devices import Problem, UserError
+from optima.quantise.masks import soften_masks
 from optima.quantise.parameters import fold_parameters
 
 Array = np.ndarray[Any, Any]
@@ -41,8 +42,20 @@ class Scheme:
         return f"u{self.activation_bits} activations, u{self.weight_bits} weights, per tensor, min-max"
 
 
+def prepare(model: bytes, samples: Mapping[str, Array]) -> bytes:
+    """A float32 ONNX model as quantisers should see it, ours and the vendors': what depends on parameters alone is a
+    parameter, and masks are no lower than the scores on ``samples`` need."""
+    import onnx
+
+    folded = fold_parameters(onnx.load_model_from_string(model))
+    # Once more: what only the old masks read is left over.
+    prepared = fold_parameters(soften_masks(folded, samples))
+    data: bytes = prepared.SerializeToString(deterministic=True)
+    return data
+
+
 def quantise(model: bytes, samples: Mapping[str, Array], scheme: Scheme) -> bytes:
-    """The QDQ form of a float32 ONNX model.
+    """The QDQ form of a float32 ONNX model that ``prepare`` made.
 
     ``samples`` maps each input to an array ``[samples, *shape]``. The bytes depend on the arguments and on the
     versions of onnx and onnxruntime alone. Raises QuantisationError where a range is not finite.
@@ -54,7 +67,7 @@ def quantise(model: bytes, samples: Mapping[str, Array], scheme: Scheme) -> byte
     activations = QuantType.QUInt8 if scheme.activation_bits == 8 else QuantType.QUInt16
     with tempfile.TemporaryDirectory(prefix="optima-quantise-") as folder, _quiet():
         source, fused, made = (Path(folder) / name for name in ("float.onnx", "fused.onnx", "qdq.onnx"))
-        onnx.save_model(fold_parameters(onnx.load_model_from_string(model)), source)
+        source.write_bytes(model)
         ready = fused if qnn_preprocess_model(source, fused) else source
         config = get_qnn_qdq_config(ready, _reader(samples), activation_type=activations, weight_type=QuantType.QUInt8)
         quantize(ready, made, config)
@@ -82,12 +95,14 @@ def _reader(samples: Mapping[str, Array]) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The library gives advice by way of the root logger, which is not about this model."""
+    """The library gives advice by way of the root logger, which is not about this model; and numpy warns of what
+    is refused by name afterwards."""
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)
     try:
-        yield
+        with np.errstate(all="ignore"):
+            yield
     finally:
         root.setLevel(level)
 

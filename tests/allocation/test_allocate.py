@@ -216,7 +216,7 @@ def test_device_info(device_info: object, reason: str) -> None:
 def test_all_kinds_of_fault_come_in_one_error() -> None:
     raw = RawMap(
         (
-            ("conv2d_1", "X64"), ("conv2d_1", "CV22:0"), ("conv2d_3", "HEXAGON:0"), ("cnv2d_5", "X64:1"),
+            ("conv2d_1", "X64"), ("conv2d_1", "NVIDIA:0"), ("conv2d_3", "HEXAGON:0"), ("cnv2d_5", "X64:1"),
             ("relu_90", "X64:0"), (7, "X64:0"), ("new\nline", "X64:0"), ("\ud800", "X64:0"),
         ),
         "map.json",
@@ -229,8 +229,8 @@ def test_all_kinds_of_fault_come_in_one_error() -> None:
         "malformed devices (1)",
         "keys that name no op of the graph (5)",
         "ops without a device (2)",
-        "CV22 is not in device_info, which allows X64, HEXAGON, MYRIAD",
-        "CV22 has no backend yet: it would need a backend that drives the Ambarella CVflow tools",
+        "NVIDIA is not in device_info, which allows X64, HEXAGON, MYRIAD",
+        "NVIDIA has no backend yet: it would need a CUDA backend (NVRTC or nvcc)",
         "1 operator cannot run on HEXAGON:0",
     ]
     text = str(error)

@@ -20,6 +20,7 @@ import numpy as np
 from devices import DeviceRef, InternalError
 from optima.backends.base import Backend, CompileOptions, Job, SubgraphArtifact
 from optima.backends.bundle import unpack
+from optima.backends.device_options import read_device_options
 from optima.backends.edgetpu.build import COMPILED, INT8, REPORT
 from optima.backends.edgetpu.meta import Facts, meta_of
 from optima.backends.edgetpu.options import TpuOptions
@@ -60,10 +61,10 @@ class EdgeTpuBackend:
 
     def resolve(self, device: DeviceRef, options: CompileOptions) -> Mapping[str, Any]:
         """The precision, and the options of the compiler."""
-        return {"device": "edgetpu", "precision": "int8", **_options(device, options).to_dict()}
+        return {"device": "edgetpu", "precision": "int8", **_options(device, options).model_dump()}
 
     def plan(self, subgraph: Graph, device: DeviceRef, options: CompileOptions, calibration: Any) -> Sequence[Job]:
-        """One job. Raises ToolMissing, CalibrationError without usable samples, TpuOptionError, UserError for
+        """One job. Raises ToolMissing, CalibrationError without usable samples, DeviceOptionError, UserError for
         parameters that are not finite."""
         chosen = _options(device, options)
         versions = package_versions()
@@ -78,7 +79,7 @@ class EdgeTpuBackend:
             "samples": [{n: np.ascontiguousarray(a) for n, a in sample.items()} for sample in samples],
             "inputs": list(subgraph.inputs),
             "outputs": list(subgraph.outputs),
-            "options": chosen.to_dict(),
+            "options": chosen.model_dump(),
             "compiler": tool.path if tool is not None else "",
         }
         key = _key(payload, versions)
@@ -108,7 +109,7 @@ class EdgeTpuBackend:
 
 
 def _options(device: DeviceRef, options: CompileOptions) -> TpuOptions:
-    return TpuOptions.of(options.device_options.get(device.kind.value, {}))
+    return read_device_options(TpuOptions, device.kind, options)
 
 
 def _emitted(subgraph: Graph, dump_dir: str) -> TfliteModel:

@@ -10,8 +10,9 @@ from devices import Problem
 from optima.backends.bundle import pack
 from optima.backends.edgetpu.compiler import compiled
 from optima.backends.edgetpu.options import TpuOptions
-from optima.backends.edgetpu.quantise import LOWEST_DB, QuantisationError, quantised, sqnr_db
+from optima.backends.edgetpu.quantise import LOWEST_DB, quantised, sqnr_db
 from optima.backends.edgetpu.runner import Runner
+from optima.quantise import QuantisationError
 
 #: files of a job's result
 INT8, COMPILED, REPORT = "model.tflite", "model_edgetpu.tflite", "report.json"

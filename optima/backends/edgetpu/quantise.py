@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from devices import InternalError, Problem, UserError
+from devices import InternalError, Problem
 from optima.backends.edgetpu.tidy import tidied
+from optima.quantise import QuantisationError
 
 Array = np.ndarray[Any, Any]
 
@@ -23,14 +24,6 @@ _SIGNATURE = "serving_default"
 LOWEST_DB, _EQUAL_DB = -99.0, 199.0
 #: operators at the border, where float32 comes in and goes out
 _BORDER = ("QUANTIZE", "DEQUANTIZE")
-
-
-class QuantisationError(UserError):
-    """A subgraph that loses too much in int8, or whose values cannot be scaled at all.
-
-    Example: samples for which ``x.sqrt()`` inside the subgraph is NaN; ``device_options={"TPU": {"min_sqnr_db": 20}}``
-    with an output at 12 dB. Fix: representative samples of the real data, or another device for the ops named.
-    """
 
 
 def quantised(model: bytes, samples: Sequence[Mapping[str, Array]]) -> bytes:

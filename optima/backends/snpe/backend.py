@@ -11,15 +11,15 @@ from devices import DeviceEnum, DeviceRef
 from optima.backends.base import Backend, CompileOptions, Job, SubgraphArtifact
 from optima.backends.bundle import unpack
 from optima.backends.quantised import answers, border_samples, job_key, quantising_tools, tool_versions
-from optima.backends.snpe.job import DLC, QDQ, QUALITY, Request
+from optima.backends.snpe.job import DLC, FLOAT, QDQ, QUALITY, Request
 from optima.backends.snpe.manifest import Made, subgraph_meta
 from optima.backends.snpe.options import OPSET, SnpeOptions, read_options
 from optima.backends.snpe.sdk import Sdk
-from optima.backends.snpe.support import probed, tabled
+from optima.backends.snpe.support import computed_otherwise, probed, tabled
 from optima.backends.snpe.tools import choose
 from optima.graph import Graph
 from optima.onnx_export import to_onnx
-from optima.ops.entry import Answer
+from optima.ops.entry import Answer, No
 from optima.quantise import calibration_files
 from optima.tools import Tool
 from optima.version import __version__
@@ -47,6 +47,7 @@ class SnpeBackend:
             found |= probed(graph, taken, chosen, maker)
         else:
             found |= {name: tabled(graph.op_by_name[name]) for name in taken}
+        found |= {name: No(reason) for name in taken if (reason := computed_otherwise(graph.op_by_name[name]))}
         return found
 
     def resolve(self, device: DeviceRef, options: CompileOptions) -> Mapping[str, Any]:
@@ -90,7 +91,7 @@ class SnpeBackend:
         if DLC in made:
             files[f"{name}.dlc"] = made[DLC]
         else:
-            files |= {f"{name}.onnx": job.payload.model, **calibration_files(job.payload.samples)}
+            files |= {f"{name}.onnx": made[FLOAT], **calibration_files(job.payload.samples)}
         meta = subgraph_meta(subgraph, device, job.payload, Made(made.get(DLC), json.loads(made[QUALITY])), versions)
         return SubgraphArtifact(files=files, meta=meta, produced_by={"optima": __version__, **versions})
 

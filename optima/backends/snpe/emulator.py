@@ -46,6 +46,7 @@ class Emulator:
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
+                start_new_session=True,  # Ctrl-C at the terminal is the caller's to handle
             )
         weakref.finalize(self, _end, self._process, self._connection, self._log)
         with self._lock:
@@ -56,10 +57,20 @@ class Emulator:
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """float32 arrays in the model's order. Raises ToolFailed when the emulator fails."""
         with self._lock:
-            self._send(b"".join(np.ascontiguousarray(a, np.float32).tobytes() for a in inputs))
-            values = np.frombuffer(self._receive(None), np.float32, offset=1)
+            values = np.frombuffer(self._answer(inputs), np.float32, offset=1)
         ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes])
         return [p.reshape(s) for p, s in zip(np.split(values, ends[:-1]), self._shapes, strict=True)]
+
+    def _answer(self, inputs: Sequence[Array]) -> bytes:
+        try:
+            self._send(b"".join(np.ascontiguousarray(a, np.float32).tobytes() for a in inputs))
+            return self._receive(None)
+        except ToolFailed:
+            raise
+        except BaseException:
+            # Interrupted half-way: the next request must not get this one's answer.
+            self._process.kill()
+            raise
 
     def _send(self, data: bytes) -> None:
         try:
@@ -79,7 +90,8 @@ class Emulator:
         return answer
 
     def _dead(self) -> ToolFailed:
-        self._process.wait(timeout=10)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=10)
         self._log.seek(max(0, self._log.seek(0, 2) - _LOG_SHOWN))
         said = self._log.read().decode(errors="replace").strip() or "it printed nothing"
         return ToolFailed(f"the HTP emulation ended with status {self._process.returncode}:\n{said}", hint=_HINT)

@@ -17,13 +17,13 @@ from optima.backends.bundle import pack
 from optima.backends.quantised import step
 from optima.backends.snpe.qnn import dlc_of, provider_options
 from optima.backends.snpe.sdk import Sdk, convert, quantise_dlc
-from optima.quantise import Scheme, quantise, refuse_noise, sqnr_of_outputs
+from optima.quantise import Scheme, prepare, quantise, refuse_noise, sqnr_of_outputs
 from optima.tools import ToolFailed
 
 Array = np.ndarray[Any, Any]
 
 #: the files in the job's result
-QDQ, DLC, QUALITY = "model.qdq.onnx", "model.dlc", "quality.json"
+FLOAT, QDQ, DLC, QUALITY = "model.onnx", "model.qdq.onnx", "model.dlc", "quality.json"
 
 
 @dataclass(frozen=True)
@@ -42,26 +42,27 @@ class Request:
 
 
 def compile_subgraph(request: Request) -> bytes:
-    """``model.qdq.onnx``, ``quality.json`` and, unless nothing makes it, ``model.dlc``, packed.
+    """``model.onnx`` (float), ``model.qdq.onnx``, ``quality.json`` and, unless nothing makes it, ``model.dlc``, packed.
 
     Raises QuantisationError and ToolFailed, each with the subgraph and the step.
     """
     with step(request.name, "quantise"):
-        quantised = quantise(request.model, request.samples, request.scheme)
+        prepared = prepare(request.model, request.samples)
+        quantised = quantise(prepared, request.samples, request.scheme)
         found = sqnr_of_outputs(request.model, quantised, request.samples)
         refuse_noise(found, request.min_sqnr_db)
-    files = {QDQ: quantised, QUALITY: json.dumps(found, sort_keys=True).encode()}
+    files = {FLOAT: prepared, QDQ: quantised, QUALITY: json.dumps(found, sort_keys=True).encode()}
     if request.maker:
         with _workspace() as folder:
-            files[DLC] = _make_dlc(request, quantised, folder)
+            files[DLC] = _make_dlc(request, prepared, quantised, folder)
     return pack(files)
 
 
-def _make_dlc(request: Request, quantised: bytes, folder: Path) -> bytes:
+def _make_dlc(request: Request, prepared: bytes, quantised: bytes, folder: Path) -> bytes:
     if isinstance(request.maker, Sdk):
         sdk, samples, seconds = request.maker, request.samples, request.timeout_s
         with step(request.name, f"convert with {sdk.converter}"):
-            convert(sdk, request.model, samples, folder, seconds)
+            convert(sdk, prepared, samples, folder, seconds)
         with step(request.name, f"quantise with {sdk.quantiser}"):
             return quantise_dlc(sdk, samples, folder, request.scheme, seconds)
     with step(request.name, "write the .dlc with onnxruntime-qnn"):

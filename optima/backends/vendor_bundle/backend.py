@@ -23,7 +23,7 @@ from optima.backends.quantised import (
     quantising_tools,
     tool_versions,
 )
-from optima.backends.vendor_bundle.job import QDQ, QUALITY, VENDOR, Request
+from optima.backends.vendor_bundle.job import FLOAT, QDQ, QUALITY, VENDOR, Request
 from optima.backends.vendor_bundle.options import read_options
 from optima.backends.vendor_bundle.template import PLACEHOLDERS, identity, variable_of
 from optima.backends.vendor_bundle.tools import choose
@@ -58,7 +58,7 @@ class VendorBundleBackend:
     def plan(self, subgraph: Graph, device: DeviceRef, options: CompileOptions, calibration: Any) -> Sequence[Job]:
         """One job. Raises ToolMissing, CommandTemplateError, CalibrationError: before anything is compiled."""
         chosen = read_options(device.kind, options)
-        versions = tool_versions(*quantising_tools("pip install 'optima[onnx]'"))
+        versions = tool_versions(*quantising_tools())
         words = choose(device.kind, options.strict)
         samples = border_samples(subgraph, device, calibration)
         model = to_onnx(subgraph, chosen.opset)
@@ -81,7 +81,7 @@ class VendorBundleBackend:
         made, name, request = unpack(results[job.key]), subgraph.name, job.payload
         vendor = {path: data for path, data in made.items() if path.startswith(VENDOR)}
         files = {
-            f"{name}.onnx": request.model,
+            f"{name}.onnx": made[FLOAT],
             f"{name}.qdq.onnx": made[QDQ],
             **calibration_files(request.samples),
             **vendor,

@@ -15,14 +15,14 @@ import numpy as np
 from optima.backends.bundle import pack
 from optima.backends.quantised import step
 from optima.backends.vendor_bundle.template import filled
-from optima.quantise import Scheme, calibration_files, quantise, refuse_noise, sqnr_of_outputs
+from optima.quantise import Scheme, calibration_files, prepare, quantise, refuse_noise, sqnr_of_outputs
 from optima.quantise.raw import CALIBRATION_FOLDER, INPUT_LIST
 from optima.tools import ToolFailed, run_tool
 
 Array = np.ndarray[Any, Any]
 
 #: the files in the job's result; what the command wrote has ``VENDOR`` before its path
-QDQ, QUALITY, VENDOR = "model.qdq.onnx", "quality.json", "vendor/"
+FLOAT, QDQ, QUALITY, VENDOR = "model.onnx", "model.qdq.onnx", "quality.json", "vendor/"
 
 
 @dataclass(frozen=True)
@@ -39,25 +39,26 @@ class Request:
 
 
 def compile_subgraph(request: Request) -> bytes:
-    """``model.qdq.onnx``, ``quality.json``, and ``vendor/...``: all that the command wrote. Packed.
+    """``model.onnx`` (float), ``model.qdq.onnx``, ``quality.json``; ``vendor/...``: what the command wrote. Packed.
 
     Raises QuantisationError and ToolFailed, each with the subgraph and the step.
     """
     with step(request.name, "quantise"):
-        quantised = quantise(request.model, request.samples, request.scheme)
+        prepared = prepare(request.model, request.samples)
+        quantised = quantise(prepared, request.samples, request.scheme)
         found = sqnr_of_outputs(request.model, quantised, request.samples)
         refuse_noise(found, request.min_sqnr_db)
-    files = {QDQ: quantised, QUALITY: json.dumps(found, sort_keys=True).encode()}
+    files = {FLOAT: prepared, QDQ: quantised, QUALITY: json.dumps(found, sort_keys=True).encode()}
     if request.command:
         with step(request.name, f"compile with {request.command[0]}"):
-            files |= _run_command(request, quantised)
+            files |= _run_command(request, prepared, quantised)
     return pack(files)
 
 
-def _run_command(request: Request, quantised: bytes) -> dict[str, bytes]:
+def _run_command(request: Request, prepared: bytes, quantised: bytes) -> dict[str, bytes]:
     folder = Path(tempfile.mkdtemp(prefix="optima-vendor-"))
     given = {
-        f"{request.name}.onnx": request.model,
+        f"{request.name}.onnx": prepared,
         f"{request.name}.qdq.onnx": quantised,
         **calibration_files(request.samples),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shlex
 import shutil
@@ -52,7 +53,9 @@ def parse_template(kind: DeviceEnum, text: str) -> tuple[str, ...]:
             f"{variable} must name {{out}}, the folder to write into, and {{onnx}} or {{qdq}}, a model",
             hint=f"it is {text!r}; it may use {known}",
         )
-    return tuple(words)
+    program = shutil.which(words[0])
+    # The command runs in another folder: a program named relative to this one would not be found there.
+    return (os.path.abspath(program) if program else words[0], *words[1:])
 
 
 def filled(words: tuple[str, ...], paths: Mapping[str, Path]) -> list[str]:
@@ -61,7 +64,9 @@ def filled(words: tuple[str, ...], paths: Mapping[str, Path]) -> list[str]:
 
 
 def identity(words: tuple[str, ...]) -> str:
-    """The template with sha256 (hex) over its program, if that is a file here: what keys know of its version."""
-    path = shutil.which(words[0])
-    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:32] if path else "not found"
-    return f"{shlex.join(words)} sha256:{digest}"
+    """The template with sha256 (hex) over the files that it names: what keys know of the compiler's version."""
+    digest = hashlib.sha256()
+    for word in words:
+        if os.path.isfile(word):
+            digest.update(Path(word).read_bytes())
+    return f"{shlex.join(words)} sha256:{digest.hexdigest()[:32]}"

@@ -18,7 +18,7 @@ _VENDORS = {
 
 def tools(kind: DeviceEnum) -> Sequence[Tool]:
     """The quantiser, which is needed, and the vendor's compiler, without which a bundle is made."""
-    return (*quantising_tools("pip install 'optima[onnx]'"), vendor_tool(kind))
+    return (*quantising_tools(), vendor_tool(kind))
 
 
 def vendor_tool(kind: DeviceEnum) -> Tool:

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from optima.backends.edgetpu.quantise import QuantisationError, quantised, sqnr_db
+from optima.backends.edgetpu.quantise import quantised, sqnr_db
 from optima.backends.edgetpu.runner import Runner
 from optima.graph import Graph
 from optima.ops.reference import run_graph
+from optima.quantise import QuantisationError
 from optima.tflite_export import to_tflite
 from tests.ops.case import OpCase
 from tests.tflite_export.test_cases import ROUTED, graph_of, taken

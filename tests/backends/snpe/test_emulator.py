@@ -22,7 +22,7 @@ from optima.backends.snpe.emulator import Emulator
 from optima.backends.snpe.load import load
 from optima.backends.snpe.qnn import provider_options
 from optima.onnx_export import to_onnx
-from optima.quantise import Scheme, quantise, sqnr_db
+from optima.quantise import Scheme, prepare, quantise, sqnr_db
 from optima.tools import ToolFailed, ToolMissing
 from tests.backends.snpe.models import Block, graph_of, samples_of
 
@@ -38,7 +38,7 @@ ENV = LoadEnv(threads=1, fallback=True, log=logging.getLogger("test"), present=F
 def model() -> bytes:
     graph = graph_of(Block)
     data = {graph.inputs[0]: np.stack([x.numpy() for (x,) in samples_of(Block)])}
-    return quantise(to_onnx(graph), data, Scheme())
+    return quantise(prepare(to_onnx(graph), data), data, Scheme())
 
 
 def view(**changes: Any) -> SubgraphView:
@@ -76,6 +76,22 @@ def test_its_death_is_an_error_with_its_last_words() -> None:
 
 
 @needs_qnn
+def test_an_interrupted_request_leaves_no_answer_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = graph_of(Block).type_of(graph_of(Block).outputs[0]).shape
+    running = Emulator(model(), CHIP, [shape])
+
+    def interrupt(seconds: float | None) -> bytes:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "_receive", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            running.run([samples_of(Block, 1)[0][0].numpy()])
+    with pytest.raises(ToolFailed, match="status -9"):
+        running.run([samples_of(Block, 1)[0][0].numpy()])
+
+
+@needs_qnn
 def test_a_model_that_it_does_not_take_is_simulated_by_onnx_runtime(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -91,10 +107,11 @@ def test_a_process_that_does_not_start_is_an_error(tmp_path: Path, monkeypatch: 
 
 
 def test_without_onnxruntime_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = view()
     monkeypatch.setenv("OPTIMA_HEXAGON_SIMULATOR", "onnxruntime")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ToolMissing, match="onnxruntime would simulate it") as missing:
-        load(view(), DeviceRef.parse("HEXAGON:0"), ENV)
+        load(compiled, DeviceRef.parse("HEXAGON:0"), ENV)
     assert "pip install" in missing.value.hint
 
 

@@ -115,6 +115,24 @@ def test_requests_at_the_same_time(tmp_path: Path) -> None:
         np.testing.assert_array_equal(together[k], wanted)
 
 
+def test_samples_are_run_up_to_the_border(tmp_path: Path) -> None:
+    module: Any = module_of(Cnn)
+    graph = traced(module, *samples_of(Cnn, 1)[0])
+    last = [name for name in op_names(graph) if name not in two_thirds(graph)]
+    path = compiled(graph, tmp_path, "HEXAGON", last, samples_of(Cnn), **NO_DLC).path
+    part = path / "Subgraph_1"
+    meta = json.loads((part / "subgraph_1.meta").read_text())
+    assert len(meta["inputs"]) == 2
+    (features,) = [t for t in meta["inputs"] if t["shape"] == [1, 16, 16, 16]]
+    for k, (x,) in enumerate(samples_of(Cnn)):
+        with torch.no_grad():
+            early = torch.nn.functional.hardswish(module.norm1(module.first(x)))
+            wanted = torch.relu(module.norm2(module.deep(early))).numpy()
+        raw = np.frombuffer((part / "calib" / f"{k:04}_{features['name']}.raw").read_bytes(), "<f4")
+        np.testing.assert_allclose(raw.reshape(wanted.shape), wanted, rtol=1e-5, atol=1e-6)
+    assert least_db(path, Cnn) > 20.0
+
+
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundle")

@@ -15,7 +15,7 @@ import pytest
 import optima
 import optima.runtime as rt
 from devices import DeviceEnum
-from optima.backends.vendor_bundle.template import CommandTemplateError, filled, parse_template
+from optima.backends.vendor_bundle.template import CommandTemplateError, filled, identity, parse_template
 from optima.jobs import KernelCompileError
 from optima.tools import ToolMissing
 from tests.backends.snpe.models import Cnn, compiled, module_of, op_names, samples_of, traced
@@ -123,6 +123,15 @@ def test_a_template_is_filled_word_by_word() -> None:
     words = parse_template(CV22, "'my compiler' --model={onnx} -o {out} '{\"json\": 1}'")
     paths = {"onnx": Path("/a b/m.onnx"), "out": Path("/o")}
     assert filled(words, paths) == ["my compiler", "--model=/a b/m.onnx", "-o", "/o", '{"json": 1}']
+
+
+def test_another_compiler_is_another_key(tmp_path: Path) -> None:
+    script = tmp_path / "compiler.py"
+    seen = set()
+    for text in ("one", "two"):
+        script.write_text(text)
+        seen.add(identity(parse_template(CV22, f"{sys.executable} {script} {{onnx}} {{out}}")))
+    assert len(seen) == 2
 
 
 def test_a_wrong_template_shows_in_the_toolchain(monkeypatch: pytest.MonkeyPatch) -> None:
