@@ -21,6 +21,7 @@ _BUILTIN = {
     "llvm": "optima.backends.llvm",
     "null": "optima.backends.null",
     "reference": "optima.backends.reference",
+    "spirv": "optima.backends.spirv",
 }
 
 
