@@ -63,8 +63,9 @@ OnPass = Callable[[str, Graph, Graph, float], None]
 def run_passes(
     graph: Graph, context: PassContext, on_pass: OnPass | None = None, passes: Sequence[Pass] | None = None
 ) -> Graph:
-    """Run ``passes`` (all of ``PASSES`` where None) in order. Raises GraphError for a graph that breaks its rules to begin with.
+    """Run ``passes`` (all of ``PASSES`` where None) in order.
 
+    Raises GraphError for a graph that breaks its rules to begin with.
     A pass that fails, breaks a rule of the graph, changes its signature or loses an origin is a fault of
     Optima: InternalError, which names it and the passes before it.
     """

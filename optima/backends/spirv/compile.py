@@ -49,6 +49,7 @@ def _launch(kernel: Printed) -> dict[str, Any]:
         "groups": list(kernel.grid),
         "threads": list(kernel.threads),
         "shared_bytes": kernel.shared_bytes,
+        "rounds": kernel.rounds,
     }
 
 

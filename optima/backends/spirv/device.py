@@ -23,6 +23,8 @@ _FEATURES = {
     "Float16": "shaderFloat16",
     "Int8": "shaderInt8",
 }
+#: lavapipe ends every loop of an invocation for good after so many rounds in all, without a word
+_SOFTWARE_ROUNDS = 65_535
 _FOR_EVER_NS = 2**64 - 1
 
 
@@ -72,6 +74,8 @@ class VulkanDevice:
                 problems.append(Problem(kernel.name, f"needs {kernel.shared_bytes} bytes of shared memory"))
             if any(n > m for n, m in zip(kernel.groups, self.limits.maxComputeWorkGroupCount, strict=True)):
                 problems.append(Problem(kernel.name, f"needs {list(kernel.groups)} workgroups"))
+            if self.found.software and kernel.rounds > _SOFTWARE_ROUNDS:
+                problems.append(Problem(kernel.name, f"needs {kernel.rounds:,} rounds of its loops in one thread"))
             if len(kernel.arguments) > self.limits.maxPerStageDescriptorStorageBuffers:
                 problems.append(Problem(kernel.name, f"needs {len(kernel.arguments)} storage buffers"))
         largest = self.limits.maxStorageBufferRange

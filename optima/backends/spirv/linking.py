@@ -81,5 +81,6 @@ def _kernel(name: str, launch: Mapping[str, Any]) -> KernelMeta:
             for i, (_, dtype, written) in enumerate(launch["arguments"])
         ),
         shared_bytes=launch["shared_bytes"],
+        rounds=launch["rounds"],
         capabilities=tuple(launch["capabilities"]),
     )

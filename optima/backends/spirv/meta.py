@@ -32,6 +32,7 @@ class KernelMeta(_Strict):
     """A module and how to launch it: ``groups`` workgroups of ``threads`` invocations, each of three axes.
 
     ``capabilities`` are SPIR-V's names of what the device must have; ``arguments`` are in the order of a call's.
+    ``rounds``: how often the loops of one invocation go round, all together, at most.
     """
 
     name: str
@@ -41,6 +42,7 @@ class KernelMeta(_Strict):
     groups: Sizes
     arguments: tuple[ArgumentMeta, ...]
     shared_bytes: int = Field(ge=0)
+    rounds: int = Field(ge=0)
     capabilities: tuple[str, ...]
 
 

@@ -17,6 +17,8 @@ from devices import UserError
 _AXES = {f"{what}Idx.{axis}": (what, k) for what in ("block", "thread") for k, axis in enumerate("xyz")}
 
 
+#: what ``rounds`` says of a loop without a known end
+_MOST_ROUNDS = 2**62
 #: what a kernel may compute with; float64 needs functions that Vulkan does not have
 DTYPES = frozenset(
     ("bool", "float32", "float16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -175,3 +177,31 @@ def nested(node: Any) -> Iterator[Any]:
         inner = getattr(node, name, None)
         if inner is not None:
             yield from nested(inner)
+
+
+def rounds(statements: Sequence[Any]) -> int:
+    """How often the loops of a launch go round in one thread, all together: an upper bound.
+
+    lavapipe ends every loop for good after 65,535 rounds, without a word: its results are then wrong. A ``while``,
+    whose end only data decide, counts as a search through 2**64.
+    """
+    from tvm import sym
+
+    analyzer = sym.Analyzer()
+    return sum(_rounds(statement, analyzer) for statement in statements)
+
+
+def _rounds(node: Any, analyzer: Any) -> int:
+    from tvm.ir import Range
+
+    kind = type(node).__name__
+    if kind == "SeqStmt":
+        return sum(_rounds(part, analyzer) for part in node.seq)
+    if kind == "For":
+        most = max(0, int(analyzer.const_int_bound(node.extent).max_value))
+        analyzer.bind(node.loop_var, Range.from_min_extent(node.min, node.extent))
+        return min(most * (1 + _rounds(node.body, analyzer)), _MOST_ROUNDS)
+    if kind == "While":
+        return 64 * (1 + _rounds(node.body, analyzer))
+    inner = [getattr(node, name, None) for name in ("body", "then_case", "else_case")]
+    return sum(_rounds(part, analyzer) for part in inner if part is not None)

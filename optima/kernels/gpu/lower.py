@@ -29,15 +29,18 @@ def own_gpu_program(group: Graph, target: GpuTarget) -> Program | None:
         return own_program(group)
 
 
-def lowered(program: tvm.IRModule, target: GpuTarget) -> Any:
-    """The one function of ``program`` scheduled and lowered, ready to be split into launches."""
+def lowered(program: tvm.IRModule, target: GpuTarget, effort: int = 0) -> Any:
+    """The one function of ``program`` scheduled and lowered, ready to be split into launches.
+
+    ``effort`` is the schedule's. TVM's passes raise many types for a function that they cannot lower.
+    """
     import tvm
     from tvm import tirx
 
     from optima.kernels.gpu.schedule import schedule
 
     bound = tirx.transform.BindTarget(target.tvm_target())(program)
-    module = bind_lets(schedule(bound, target))
+    module = bind_lets(schedule(bound, target, effort))
     module = tvm.ir.transform.Sequential(_passes())(module)
     (function,) = module.functions.values()
     return function

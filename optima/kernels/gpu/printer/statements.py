@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from optima.kernels.gpu.launches import Launch, Launches, unprintable, viewed, width_of
+from optima.kernels.gpu.launches import Launch, Launches, rounds, unprintable, viewed, width_of
 from optima.kernels.gpu.printer import functions
 from optima.kernels.gpu.printer.dialect import Argument, Dialect, Kernel
 from optima.kernels.gpu.printer.expressions import Expressions, dtype_of
@@ -24,13 +24,17 @@ _IGNORED_ATTRIBUTES = ("reduce_scope", "volatile_scope", "pragma_auto_unroll_max
 
 @dataclass(frozen=True)
 class Printed:
-    """A kernel's text and interface: ``arguments`` are (place among parameters and temporaries, argument)."""
+    """A kernel's text and interface: ``arguments`` are (place among parameters and temporaries, argument).
+
+    ``rounds``: how often its loops go round in one thread, see ``launches.rounds``.
+    """
 
     text: str
     arguments: tuple[tuple[int, Argument], ...]
     grid: tuple[int, int, int]
     threads: tuple[int, int, int]
     shared_bytes: int
+    rounds: int
 
 
 def print_launch(whole: Launches, launch: Launch, dialect: Dialect, groups: int) -> Printed:
@@ -52,7 +56,8 @@ def print_launch(whole: Launches, launch: Launch, dialect: Dialect, groups: int)
         "".join(_helper(name, dialect) for name in helpers), "".join(f"  {line}\n" for line in body.lines), dtypes,
     )  # fmt: skip
     shared_bytes = sum(s.length * _bytes(s.dtype) for s in names.shared)
-    return Printed(dialect.text(kernel), arguments, (grid[0], grid[1], grid[2]), kernel.threads, shared_bytes)
+    sizes = (grid[0], grid[1], grid[2])
+    return Printed(dialect.text(kernel), arguments, sizes, kernel.threads, shared_bytes, rounds(launch.body))
 
 
 def _guard(node: Any) -> Any:

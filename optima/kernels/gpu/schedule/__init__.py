@@ -26,14 +26,23 @@ _LOG = logging.getLogger(__name__)
 RULES = {"gemm": "gemm", "conv": "conv", "row": "row"}
 
 
-def schedule(module: tvm.IRModule, target: GpuTarget) -> tvm.IRModule:
-    """The module with its one function scheduled for ``target``. Never fails for want of a fitting rule."""
+#: how much of a schedule to attempt, from the most: every rule, threads over elements, nothing
+ALL_RULES, GENERIC, SERIAL = range(3)
+
+
+def schedule(module: tvm.IRModule, target: GpuTarget, effort: int = ALL_RULES) -> tvm.IRModule:
+    """The module with its one function scheduled for ``target``. Never fails for want of a fitting rule.
+
+    What a lesser ``effort`` leaves out is slower, and right: it is for functions that TVM cannot lower otherwise.
+    """
     import tvm
 
+    if effort == SERIAL:
+        return module
     sch = tvm.s_tir.Schedule(module)
     done: set[str] = set()
     for name, rule in [(name_of(sch, b), rule_of(sch, b)) for b in stages(sch)]:
-        if rule in RULES and name not in done:
+        if effort == ALL_RULES and rule in RULES and name not in done:
             sch, handled = _attempt(sch, rule, partial(_apply, name, rule, target, done))
             done |= handled
     sch, _ = _attempt(sch, "inline", partial(generic.inline, done))

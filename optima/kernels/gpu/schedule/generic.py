@@ -50,7 +50,11 @@ def apply(name: str, target: GpuTarget, done: set[str], sch: Any) -> set[str]:
         bind_elements(sch, elements, target)
         return {name}
     names = {name}
-    final = local_result(sch, block, done) if len(sch.get(block).writes) == 1 else None
+    final = None
+    if len(sch.get(block).writes) == 1:
+        final = local_result(sch, block, done)
+    else:
+        _keep_private(sch, block)
     thread = bind_elements(sch, elements, target)
     if final is not None:
         names.add(name_of(sch, final))
@@ -69,6 +73,17 @@ def _is_loop_nest(sch: Any, block: Any) -> bool:
     ):
         return False
     return not reads_itself or is_reduction(sch, block)
+
+
+def _keep_private(sch: Any, block: Any) -> None:
+    """Of several results those that nothing else reads (the largest value of an argmax) stay with their thread."""
+    outputs = [w.source for b in sch.get_output_blocks(sch.get_sblock("root")) for w in sch.get(b).writes]
+    arguments = list(next(iter(sch.mod.functions.values())).params)
+    read = [r.source for b in sch.get_consumers(block) for r in sch.get(b).reads]
+    for number, write in enumerate(sch.get(block).writes):
+        elsewhere = any(write.source.same_as(other) for other in (*read, *arguments))
+        if not elsewhere and any(write.source.same_as(other) for other in outputs):
+            sch.set_scope(block, number, "local")
 
 
 def bind_elements(sch: Any, elements: Any, target: GpuTarget) -> Any:
