@@ -17,7 +17,7 @@ from devices import UserError
 _AXES = {f"{what}Idx.{axis}": (what, k) for what in ("block", "thread") for k, axis in enumerate("xyz")}
 
 
-#: what ``rounds`` says of a loop without a known end
+#: what ``rounds`` says at most
 _MOST_ROUNDS = 2**62
 #: what a kernel may compute with; float64 needs functions that Vulkan does not have
 DTYPES = frozenset(
@@ -179,29 +179,33 @@ def nested(node: Any) -> Iterator[Any]:
             yield from nested(inner)
 
 
-def rounds(statements: Sequence[Any]) -> int:
-    """How often the loops of a launch go round in one thread, all together: an upper bound.
+def rounds(whole: Launches, launch: Launch) -> int:
+    """How often the loops of a launch go round in one thread, all together, at most.
 
-    lavapipe ends every loop for good after 65,535 rounds, without a word: its results are then wrong. A ``while``,
-    whose end only data decide, counts as a search through 2**64.
+    lavapipe ends every loop for good after 65,535 rounds, without a word: its results are then wrong. A loop whose
+    end only data decide goes through no more than the longest axis of a parameter, and a ``while`` is taken for a
+    search that halves it: for such loops this is an estimate.
     """
     from tvm import sym
 
+    longest = max((int(d) for p in whole.parameters for d in p.shape), default=1)
     analyzer = sym.Analyzer()
-    return sum(_rounds(statement, analyzer) for statement in statements)
+    return sum(_rounds(statement, analyzer, longest) for statement in launch.body)
 
 
-def _rounds(node: Any, analyzer: Any) -> int:
+def _rounds(node: Any, analyzer: Any, longest: int) -> int:
     from tvm.ir import Range
 
     kind = type(node).__name__
     if kind == "SeqStmt":
-        return sum(_rounds(part, analyzer) for part in node.seq)
+        return sum(_rounds(part, analyzer, longest) for part in node.seq)
     if kind == "For":
-        most = max(0, int(analyzer.const_int_bound(node.extent).max_value))
+        known = type(node.extent).__name__ == "IntImm"
+        most = int(node.extent.value) if known else int(analyzer.const_int_bound(node.extent).max_value)
         analyzer.bind(node.loop_var, Range.from_min_extent(node.min, node.extent))
-        return min(most * (1 + _rounds(node.body, analyzer)), _MOST_ROUNDS)
+        most = max(0, most if known else min(most, longest))
+        return min(most * (1 + _rounds(node.body, analyzer, longest)), _MOST_ROUNDS)
     if kind == "While":
-        return 64 * (1 + _rounds(node.body, analyzer))
+        return min(longest.bit_length() * (1 + _rounds(node.body, analyzer, longest)), _MOST_ROUNDS)
     inner = [getattr(node, name, None) for name in ("body", "then_case", "else_case")]
-    return sum(_rounds(part, analyzer) for part in inner if part is not None)
+    return sum(_rounds(part, analyzer, longest) for part in inner if part is not None)

@@ -9,10 +9,14 @@ import pytest
 import optima
 from devices import DeviceEnum
 from optima.backends.base import CompileOptions
-from optima.backends.spirv.compiler import find_validator, validate
+from optima.backends.spirv.compiler import find_validator, module_of, validate
 from optima.backends.spirv.meta import SpirvSubgraph
+from optima.backends.spirv.tools import glslang
 from optima.backends.spirv.words import BadSpirv, capabilities, cleaned
 from optima.graph import Graph
+from optima.kernels.gpu.lower import gpu_program
+from optima.kernels.gpu.source import source
+from optima.kernels.gpu.target import GpuTarget
 from optima.ops.entry import No, Yes
 from tests.backends.spirv.harness import DEVICE, answers, compiled, needs_compiler
 
@@ -70,6 +74,15 @@ def test_the_validator_is_a_gate() -> None:
     with pytest.raises(BadSpirv):
         cleaned(module[:-4] + b"\0\0\0\0")
     assert capabilities(module) == ("Shader",)
+
+
+@needs_compiler
+def test_the_systems_compiler_takes_the_same_text() -> None:
+    if not glslang().found:
+        pytest.skip("glslangValidator is not installed")
+    program = gpu_program(Graph.parse(SOFTMAX), GpuTarget())
+    for kernel in source(program, GpuTarget()).kernels:
+        assert capabilities(module_of(kernel.text, "glslangValidator")) == ("Shader",)
 
 
 def test_ops_are_claimed_or_refused_with_a_reason() -> None:

@@ -57,7 +57,7 @@ def print_launch(whole: Launches, launch: Launch, dialect: Dialect, groups: int)
     )  # fmt: skip
     shared_bytes = sum(s.length * _bytes(s.dtype) for s in names.shared)
     sizes = (grid[0], grid[1], grid[2])
-    return Printed(dialect.text(kernel), arguments, sizes, kernel.threads, shared_bytes, rounds(launch.body))
+    return Printed(dialect.text(kernel), arguments, sizes, kernel.threads, shared_bytes, rounds(whole, launch))
 
 
 def _guard(node: Any) -> Any:
