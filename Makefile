@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 # Qualcomm's AI Stack License holds for what `hexagon` brings in; see NOTICE.
-DEVICE_EXTRAS := openvino,hexagon,tpu,cross
+DEVICE_EXTRAS := openvino,hexagon,tpu,cross,spirv
 DEVICE_PACKAGES := libvulkan1 mesa-vulkan-drivers spirv-tools qemu-user
 
-.PHONY: demo test test-slow test-devices devices-env lint zoo-env conformance zoo bench clean
+.PHONY: demo test test-slow test-devices devices-env spirv-cases lint zoo-env conformance zoo bench clean
 
 $(STAMP): pyproject.toml $(wildcard optima/native/*.c optima/native/*.h)
 	@$(PYTHON) -c 'import sys; sys.exit("Optima needs Python 3.11 or newer; run: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
@@ -31,6 +31,11 @@ test: $(STAMP) lint
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow --timeout 1800
+
+# Every operator case that the SPIR-V backend claims, on this machine's Vulkan device or lavapipe. A quarter of an hour.
+spirv-cases: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[spirv]'
+	$(BIN)/python -m pytest -n 2 -m slow --timeout 600 tests/backends/spirv
 
 # torchvision's wheel asks for a CUDA torch; --no-deps keeps torch's pin.
 zoo-env: $(STAMP)

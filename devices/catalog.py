@@ -37,16 +37,16 @@ _SPECS = {
             "a CUDA backend (NVRTC or nvcc)", _PCIE4_X16,
         ),
         DeviceSpec(
-            DeviceEnum.DEVICE_KIND_AMDGPU, "spirv", _GPU_DTYPES, "", "a SPIR-V backend (Vulkan)", _PCIE4_X16,
+            DeviceEnum.DEVICE_KIND_AMDGPU, "spirv", _GPU_DTYPES, "spirv", "", _PCIE4_X16,
         ),
         DeviceSpec(
-            DeviceEnum.DEVICE_KIND_INTELGPU, "spirv", _GPU_DTYPES, "", "a SPIR-V backend (Vulkan)", _SOC,
+            DeviceEnum.DEVICE_KIND_INTELGPU, "spirv", _GPU_DTYPES, "spirv", "", _SOC,
         ),
         DeviceSpec(
-            DeviceEnum.DEVICE_KIND_MALI, "spirv", _GPU_DTYPES, "", "a SPIR-V backend (Vulkan)", _SOC,
+            DeviceEnum.DEVICE_KIND_MALI, "spirv", _GPU_DTYPES, "spirv", "", _SOC,
         ),
         DeviceSpec(
-            DeviceEnum.DEVICE_KIND_ADRENO, "spirv", _GPU_DTYPES, "", "a SPIR-V backend (Vulkan)", _SOC,
+            DeviceEnum.DEVICE_KIND_ADRENO, "spirv", _GPU_DTYPES, "spirv", "", _SOC,
         ),
         DeviceSpec(
             DeviceEnum.DEVICE_KIND_HEXAGON, "hexagon", _NPU_DTYPES, "snpe", "", _SOC,

@@ -24,6 +24,7 @@ _BUILTIN = {
     "openvino": "optima.backends.openvino",
     "reference": "optima.backends.reference",
     "snpe": "optima.backends.snpe",
+    "spirv": "optima.backends.spirv",
     "vendor_bundle": "optima.backends.vendor_bundle",
 }
 

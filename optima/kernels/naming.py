@@ -9,12 +9,19 @@ from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any, Protocol
 
 from optima.graph import Graph, Tensor
-from optima.kernels.target import CpuTarget
 
 #: ops named in a kernel's name; longer chains are cut, the digest tells them apart
 _NAMED_OPS = 3
+
+
+class Target(Protocol):
+    """What kernels are compiled for, resolved."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able: all of the target that a kernel's bytes depend on."""
 
 
 def canonical(group: Graph) -> Graph:
@@ -43,7 +50,7 @@ def canonical(group: Graph) -> Graph:
     )
 
 
-def kernel_key(group: Graph, target: CpuTarget, versions: Mapping[str, str]) -> str:
+def kernel_key(group: Graph, target: Target, versions: Mapping[str, str]) -> str:
     """Hex sha256 of all that the kernel's bytes depend on. ``versions``: see ``toolchain_versions``."""
     text = json.dumps(
         [canonical(group).dump(), target.to_dict(), dict(versions)], sort_keys=True, separators=(",", ":")

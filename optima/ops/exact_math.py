@@ -164,7 +164,11 @@ _TWICE = {"int32": "int64", "int64": "int128"}
 
 
 def _wrapping(operation: Callable[[Scalar, Scalar], Scalar], a: Scalar, b: Scalar) -> Scalar:
-    """An operation on integers of one dtype, modulo 2 to its width. LLVM narrows it again."""
+    """An operation on integers of one dtype, modulo 2 to its width.
+
+    On LLVM it is that of integers twice as wide, which LLVM narrows again. Elsewhere there may be none so wide, and
+    the unsigned integers of the same width wrap: TVM's simplifier leaves them alone.
+    """
     from tvm import tirx
 
     dtype = dtype_of(a)
@@ -172,7 +176,18 @@ def _wrapping(operation: Callable[[Scalar, Scalar], Scalar], a: Scalar, b: Scala
         return operation(a, b)
     if isinstance(a, tirx.IntImm) and isinstance(b, tirx.IntImm):
         return tirx.const(wrapped(operation(a.value, b.value), dtype), dtype)
-    return operation(a.astype(_TWICE[dtype]), b.astype(_TWICE[dtype])).astype(dtype)
+    if _is_llvm():
+        return operation(a.astype(_TWICE[dtype]), b.astype(_TWICE[dtype])).astype(dtype)
+    unsigned = "u" + dtype
+    return tirx.reinterpret(dtype, operation(tirx.reinterpret(unsigned, a), tirx.reinterpret(unsigned, b)))
+
+
+def _is_llvm() -> bool:
+    """Whether expressions are for LLVM, which is also what no target stands for."""
+    import tvm
+
+    target = tvm.target.Target.current(allow_none=True)
+    return bool(target is None or target.kind.name == "llvm")
 
 
 def add(a: Scalar, b: Scalar) -> Scalar:

@@ -8,7 +8,7 @@ graph, before the split.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from devices import InternalError, Problem
@@ -25,7 +25,7 @@ from optima.passes.skip_empty import skip_empty
 from optima.passes.split_to_slices import split_to_slices
 from optima.passes.use_linear import use_linear
 
-__all__ = ["PASSES", "OnPass", "Pass", "PassContext", "fold_constants", "groups_of", "run_passes"]
+__all__ = ["DENSE_PASSES", "PASSES", "OnPass", "Pass", "PassContext", "fold_constants", "groups_of", "run_passes"]
 
 
 @dataclass(frozen=True)
@@ -53,19 +53,25 @@ PASSES: tuple[Pass, ...] = (
     Pass("fuse_epilogues", fuse_epilogues, 0.0),
 )
 
+#: for targets without blocked layouts: every tensor stays dense
+DENSE_PASSES: tuple[Pass, ...] = tuple(step for step in PASSES if step.name != "choose_layout")
+
 #: called after each pass: its name, the graph before, the graph after, seconds
 OnPass = Callable[[str, Graph, Graph, float], None]
 
 
-def run_passes(graph: Graph, context: PassContext, on_pass: OnPass | None = None) -> Graph:
-    """Run every pass in order. Raises GraphError for a graph that breaks its rules to begin with.
+def run_passes(
+    graph: Graph, context: PassContext, on_pass: OnPass | None = None, passes: Sequence[Pass] | None = None
+) -> Graph:
+    """Run ``passes`` (all of ``PASSES`` where None) in order.
 
+    Raises GraphError for a graph that breaks its rules to begin with.
     A pass that fails, breaks a rule of the graph, changes its signature or loses an origin is a fault of
     Optima: InternalError, which names it and the passes before it.
     """
     graph.verify()
     done: list[str] = []
-    for step in PASSES:
+    for step in PASSES if passes is None else passes:
         started = time.perf_counter()
         try:
             after = step.function(graph, context)

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
-from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from devices import DeviceRef, Family, InternalError
-from optima.backends.base import Backend, CompileOptions, Constant, Job, SubgraphArtifact
+from devices import DeviceRef, Family
+from optima.backends.base import Backend, CompileOptions, Job, SubgraphArtifact
+from optima.backends.kernel_route import answer_of, constants_of, dumper, try_own
 from optima.backends.llvm.meta import CallMeta, ConstantMeta, KernelMeta, LlvmSubgraph
 from optima.backends.llvm.storage import assign
 from optima.graph import Graph, Op
 from optima.kernels.build import program_code
-from optima.kernels.compute import ComputeError, faults_of
 from optima.kernels.cpu_kinds import is_native, target_of
 from optima.kernels.cross.linker import linker_version
 from optima.kernels.naming import canonical, kernel_key, kernel_name, toolchain_versions
 from optima.kernels.program import Program, own_program
 from optima.kernels.target import CpuTarget
-from optima.ops.entry import Answer, No, OpView, Yes
-from optima.ops.registry import entry_of, is_registered
+from optima.ops.entry import Answer, No
 from optima.passes import OnPass, PassContext, groups_of, run_passes
 from optima.version import __version__
 
@@ -56,8 +53,8 @@ class LlvmBackend:
         if device.kind.family is not Family.CPU:
             return dict.fromkeys(op_names, No(f"the llvm backend compiles for CPUs, and {device.kind.value} is none"))
         _target(device, options)
-        answers = {name: _answer(graph, graph.op_by_name[name]) for name in op_names}
-        _try_own(graph, [graph.op_by_name[name] for name, answer in answers.items() if answer])
+        answers = {name: answer_of(graph, graph.op_by_name[name]) for name in op_names}
+        try_own(graph, [graph.op_by_name[name] for name, answer in answers.items() if answer])
         return answers
 
     def resolve(self, device: DeviceRef, options: CompileOptions) -> Mapping[str, Any]:
@@ -74,7 +71,7 @@ class LlvmBackend:
         """Kernel files, the constants they read, and the meta that says how to call them."""
         lowered = self._lower(subgraph, device, options)
         graph = lowered.graph
-        constants = _constants(graph, lowered.calls)
+        constants = constants_of(graph, lowered.calls)
         keys = {c.name: c.key for c in constants}
         storage = assign(graph, lowered.calls, lowered.aliases, keys)
         files = {f"{name}.so": results[job.key] for name, job in zip(lowered.names, lowered.jobs, strict=True)}
@@ -113,26 +110,9 @@ class LlvmBackend:
         known = self._lowered.get(subgraph)
         if known is not None and known[0] == target:
             return known[1]
-        lowered = _lower(subgraph, target, _dumper(subgraph, options.dump_dir))
+        lowered = _lower(subgraph, target, dumper(subgraph, options.dump_dir))
         self._lowered[subgraph] = (target, lowered)
         return lowered
-
-
-def _dumper(subgraph: Graph, folder: str) -> OnPass | None:
-    """Writes ``<folder>/<subgraph>/<number>_<pass>.txt`` after each pass; number 00 is what came in."""
-    if not folder:
-        return None
-    place = Path(folder) / subgraph.name
-    place.mkdir(parents=True, exist_ok=True)
-    numbers = count(1)
-
-    def dump(name: str, before: Graph, after: Graph, seconds: float) -> None:
-        number = next(numbers)
-        if number == 1:
-            (place / "00_traced.txt").write_text(before.dump())
-        (place / f"{number:02}_{name}.txt").write_text(after.dump())
-
-    return dump
 
 
 def _lower(subgraph: Graph, target: CpuTarget, on_pass: OnPass | None) -> Lowered:
@@ -192,48 +172,6 @@ def _cross_linker(target: CpuTarget) -> Mapping[str, str]:
     """The linker's name and version where it is not this machine's own."""
     architecture = target.triple.split("-")[0]
     return {} if is_native(architecture) else linker_version(architecture)
-
-
-def _answer(graph: Graph, op: Op) -> Answer:
-    entry = entry_of(op.op)
-    if entry is None:
-        return No(f"there is no operator {op.op!r}")
-    view = OpView.of(graph, op)
-    if all(t.numel == 0 for t in view.outputs):
-        return Yes()  # nothing to compute: no kernel is made
-    try:
-        return entry.kernel_answer(view)
-    except Exception as error:
-        if not is_registered(op.op):
-            raise
-        return No(f"the refuse of {op.op} raises {type(error).__name__}: {error}")
-
-
-def _try_own(graph: Graph, ops: Sequence[Op]) -> None:
-    """Raise ComputeError, naming all of them, for the user's own operators whose compute fails."""
-    own = [op for op in ops if is_registered(op.op) and any(graph.type_of(n).numel for n in op.outputs)]
-    problems = [p for op in own if (entry := entry_of(op.op)) is not None for p in faults_of(entry, graph, op)]
-    if problems:
-        raise ComputeError(
-            f"{len(problems)} of your own operators cannot be computed",
-            problems=problems,
-            hint="compute(view, tensors) returns a list of te.Tensor of the types in view.outputs",
-        )
-
-
-def _constants(graph: Graph, calls: Sequence[tuple[Op, ...]]) -> tuple[Constant, ...]:
-    found: dict[str, Constant] = {}
-    needed = [n for ops in calls for op in ops for n in op.inputs]
-    outputs_of_aliases = [n for op in graph.ops if not op.kernel for n in op.inputs]
-    for name in (*needed, *outputs_of_aliases):
-        tensor = graph.tensors[name]
-        if not tensor.is_param or name in found:
-            continue
-        if tensor.value is None:
-            raise InternalError(f"parameter {name!r} ({tensor.source}) has no value")
-        recipe = tensor.recipe if tensor.recipe is not None else ["param", tensor.source]
-        found[name] = Constant(name, tensor.value, tensor.dtype, recipe)
-    return tuple(found.values())
 
 
 def _call(traced: Graph, graph: Graph, name: str, ops: tuple[Op, ...], reads: Mapping[str, str]) -> CallMeta:

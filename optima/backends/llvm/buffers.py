@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,10 +18,22 @@ FORMAT_VERSION = 1
 
 
 class BadSubgraph(UserError):
-    """A ``<subgraph>.meta`` of the LLVM backend that is not as ``link`` wrote it.
+    """A ``<subgraph>.meta`` of kernels that is not as ``link`` wrote it.
 
     Example: a meta edited by hand so that a buffer lies outside the arena. Fix: compile the model again.
     """
+
+
+class Planned(Protocol):
+    """The memory plan of a subgraph, whichever code its kernels are."""
+
+    @property
+    def buffers(self) -> tuple[BufferMeta, ...]:
+        """Every buffer of the subgraph."""
+
+    @property
+    def arena_bytes(self) -> int:
+        """The size of the arena that scratch buffers lie in."""
 
 
 def bound(buffer: BufferMeta, array: Array | None) -> bool:
@@ -34,7 +46,7 @@ def bound(buffer: BufferMeta, array: Array | None) -> bool:
     )
 
 
-def alias_roots(meta: LlvmSubgraph) -> dict[str, str]:
+def alias_roots(meta: Planned) -> dict[str, str]:
     """Buffer name -> the buffer whose memory it uses: itself, or the end of its chain of aliases.
 
     A chain that leads round in a circle ends at one of its own aliases.
@@ -58,8 +70,8 @@ def problems_of(meta: LlvmSubgraph, view: SubgraphView) -> list[Problem]:
     names = [*_repeated(meta), *_unknown_names(meta, view)]
     if names:
         return names
-    placed = [p for b in meta.buffers for p in _place_problems(b, meta, view)]
-    return [*placed, *_alias_problems(meta)]
+    placed = [p for b in meta.buffers for p in place_problems(b, meta, view)]
+    return [*placed, *alias_problems(meta)]
 
 
 def _versions(meta: LlvmSubgraph) -> Iterator[Problem]:
@@ -105,19 +117,23 @@ def _unknown_names(meta: LlvmSubgraph, view: SubgraphView) -> Iterator[Problem]:
             yield Problem(out, f"cannot be a copy of {source}")
 
 
-def _place_problems(buffer: BufferMeta, meta: LlvmSubgraph, view: SubgraphView) -> Iterator[Problem]:
+def place_problems(
+    buffer: BufferMeta, meta: Planned, view: SubgraphView, alignment: int = ALIGNMENT
+) -> Iterator[Problem]:
+    """What is wrong with where a buffer lies."""
     if any(extent < 0 for extent in buffer.shape):
         yield Problem(buffer.name, f"has a negative extent in {list(buffer.shape)}")
     elif buffer.kind == "scratch":
         inside = buffer.offset >= 0 and buffer.offset + buffer.nbytes <= meta.arena_bytes
-        if buffer.offset % ALIGNMENT or not inside:
+        if buffer.offset % alignment or not inside:
             place = f"byte {buffer.offset} is no place in {meta.arena_bytes} bytes of arena"
             yield Problem(buffer.name, place)
     elif buffer.kind == "constant" and not bound(buffer, view.constants.get(buffer.name)):
         yield Problem(buffer.name, f"there is no aligned constant {buffer.dtype}{list(buffer.shape)}")
 
 
-def _alias_problems(meta: LlvmSubgraph) -> Iterator[Problem]:
+def alias_problems(meta: Planned) -> Iterator[Problem]:
+    """Aliases of what has no memory, or other bytes."""
     buffers = {b.name: b for b in meta.buffers}
     for name, root in alias_roots(meta).items():
         buffer, owner = buffers[name], buffers.get(root)

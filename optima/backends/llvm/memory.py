@@ -23,13 +23,13 @@ class Lifetime:
         return self.first <= other.last and other.first <= self.last
 
 
-def aligned(nbytes: int) -> int:
+def aligned(nbytes: int, alignment: int = ALIGNMENT) -> int:
     """``nbytes`` rounded up to the alignment."""
-    return -(-nbytes // ALIGNMENT) * ALIGNMENT
+    return -(-nbytes // alignment) * alignment
 
 
-def place(lifetimes: Sequence[Lifetime]) -> tuple[Mapping[str, int], int]:
-    """Offsets by name, and the arena's size in bytes.
+def place(lifetimes: Sequence[Lifetime], alignment: int = ALIGNMENT) -> tuple[Mapping[str, int], int]:
+    """Offsets by name, multiples of ``alignment``, and the arena's size in bytes.
 
     Greedy by size for offset calculation (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
     Inference", 2020): largest first, each at the smallest gap that fits among those alive with it.
@@ -38,8 +38,8 @@ def place(lifetimes: Sequence[Lifetime]) -> tuple[Mapping[str, int], int]:
     offsets: dict[str, int] = {}
     total = 0
     for item in sorted(lifetimes, key=lambda t: (-t.nbytes, t.first, t.name)):
-        size = aligned(item.nbytes)
-        offset = _smallest_gap(size, sorted((o, aligned(t.nbytes)) for o, t in placed if t.overlaps(item)))
+        size = aligned(item.nbytes, alignment)
+        offset = _smallest_gap(size, sorted((o, aligned(t.nbytes, alignment)) for o, t in placed if t.overlaps(item)))
         placed.append((offset, item))
         offsets[item.name] = offset
         total = max(total, offset + size)

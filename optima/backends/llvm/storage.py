@@ -8,9 +8,9 @@ it before that read an alias of the home.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from optima.backends.llvm.memory import Lifetime, place
+from optima.backends.llvm.memory import ALIGNMENT, Lifetime, place
 from optima.backends.llvm.meta import BufferMeta
 from optima.graph import Graph, Op
 
@@ -19,19 +19,30 @@ from optima.graph import Graph, Op
 class Storage:
     """Buffers in order of first appearance, ``(output, source)`` copies to make at the end, and the arena's size.
 
-    ``reads``: the buffer that kernels read in the place of a tensor, for outputs that are copies.
+    ``reads``: the buffer that kernels read in the place of a tensor, for outputs that are copies. ``offsets``: where
+    in the arena each scratch tensor and temporary lies.
     """
 
     buffers: tuple[BufferMeta, ...]
     copies: tuple[tuple[str, str], ...]
     reads: Mapping[str, str]
     arena_bytes: int
+    offsets: Mapping[str, int] = field(default_factory=dict)
 
 
-def assign(graph: Graph, calls: Sequence[tuple[Op, ...]], aliases: Sequence[Op], keys: dict[str, str]) -> Storage:
+def assign(
+    graph: Graph,
+    calls: Sequence[tuple[Op, ...]],
+    aliases: Sequence[Op],
+    keys: dict[str, str],
+    *,
+    temporaries: Sequence[Lifetime] = (),
+    alignment: int = ALIGNMENT,
+) -> Storage:
     """Storage for ``graph``: ``calls`` are the kernel groups in order, ``aliases`` the ops without a kernel.
 
-    ``keys`` maps a parameter's name to its entry in the weights file.
+    ``keys`` maps a parameter's name to its entry in the weights file. ``temporaries`` get a place in the arena, too;
+    their steps are positions in ``calls``. ``alignment`` is that of every offset, in bytes.
     """
     root = {name: name for name in graph.tensors}
     for op in aliases:
@@ -46,7 +57,7 @@ def assign(graph: Graph, calls: Sequence[tuple[Op, ...]], aliases: Sequence[Op],
         for r, step in produced_at.items()
         if r not in home
     ]
-    offsets, arena = place(scratch)
+    offsets, arena = place([*scratch, *temporaries], alignment)
     used = _used_names(graph, calls, aliases)
     buffers = [_buffer(graph, n, root, home, offsets, keys) for n in _roots_first(used, root, home)]
     reads: dict[str, str] = {}
@@ -54,7 +65,7 @@ def assign(graph: Graph, calls: Sequence[tuple[Op, ...]], aliases: Sequence[Op],
         if any(name in op.inputs for ops in calls for op in ops):
             reads[name] = f"{name}.early"
             buffers.append(_alias(graph, reads[name], name, source))
-    return Storage(tuple(buffers), tuple(copies), reads, arena)
+    return Storage(tuple(buffers), tuple(copies), reads, arena, offsets)
 
 
 def _alias(graph: Graph, name: str, tensor: str, owner: str) -> BufferMeta:

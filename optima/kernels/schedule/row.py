@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 def apply(sch: Any, anchor: Any, target: CpuTarget, done: frozenset[str]) -> set[str]:
     """Schedule the run of row stages that begins with ``anchor``."""
-    cluster = _cluster(sch, anchor, done)
-    depth = _row_axes(sch, cluster)
+    cluster = cluster_of(sch, anchor, done)
+    depth = row_axes(sch, cluster)
     last = cluster[-1]
     work = sum(work_of(sch, b) for b in cluster)
     parts: list[Any] = []
@@ -48,7 +48,7 @@ def apply(sch: Any, anchor: Any, target: CpuTarget, done: frozenset[str]) -> set
     return {name_of(sch, b) for b in (*parts, *tail, *starts)}
 
 
-def _cluster(sch: Any, anchor: Any, done: frozenset[str]) -> list[Any]:
+def cluster_of(sch: Any, anchor: Any, done: frozenset[str]) -> list[Any]:
     """``anchor`` and the stages behind it that work row by row, up to the first that does not."""
     names = [name_of(sch, b) for b in stages(sch)]
     begin = names.index(name_of(sch, anchor))
@@ -77,7 +77,7 @@ def _closed(sch: Any, cluster: list[Any]) -> list[Any]:
     raise NotApplicable("the row's stages have several results")
 
 
-def _row_axes(sch: Any, cluster: list[Any]) -> int:
+def row_axes(sch: Any, cluster: list[Any]) -> int:
     """How many leading loops all stages share: the rows."""
     extents: list[list[int]] = []
     for block in cluster:

@@ -1,0 +1,86 @@
+"""From compiled groups to a subgraph's plan: where every buffer lies, and each launch with its arguments by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optima.backends.llvm.memory import Lifetime
+from optima.backends.llvm.meta import BufferMeta
+from optima.backends.llvm.storage import Storage, assign
+from optima.backends.spirv.meta import ALIGNMENT, ArgumentMeta, CallMeta, KernelMeta
+from optima.graph import Graph, Op
+
+
+@dataclass(frozen=True)
+class Group:
+    """A fused group with its job's result: its launches' ``interface`` (``compile.printed``) and their modules."""
+
+    name: str
+    ops: tuple[Op, ...]
+    interface: Mapping[str, Any]
+    modules: tuple[bytes, ...]
+
+
+def placed(
+    graph: Graph, groups: Sequence[Group], aliases: Sequence[Op], keys: dict[str, str]
+) -> tuple[Storage, tuple[BufferMeta, ...]]:
+    """The storage of a subgraph, and its buffers: those of the graph's tensors, then the kernels' temporaries."""
+    temporaries = {
+        _temporary(step, k): (step, nbytes)
+        for step, group in enumerate(groups)
+        for k, nbytes in enumerate(group.interface["temporaries"])
+    }
+    lifetimes = [Lifetime(name, nbytes, step, step) for name, (step, nbytes) in temporaries.items()]
+    calls = [group.ops for group in groups]
+    storage = assign(graph, calls, aliases, keys, temporaries=lifetimes, alignment=ALIGNMENT)
+    scratch = tuple(
+        BufferMeta(name=name, shape=(nbytes,), dtype="uint8", kind="scratch", offset=storage.offsets[name])
+        for name, (_, nbytes) in temporaries.items()
+    )
+    return storage, (*storage.buffers, *scratch)
+
+
+def _temporary(step: int, number: int) -> str:
+    return f"temporary.{step}.{number}"
+
+
+def link_group(
+    graph: Graph, step: int, group: Group, reads: Mapping[str, str]
+) -> tuple[list[KernelMeta], list[CallMeta]]:
+    """The kernels of a group, and its launches over buffers of the subgraph. ``reads``: see ``Storage``."""
+    part = graph.extract("step", group.ops)
+    parameters = [*(reads.get(n, n) for n in part.inputs), *(t.name for t in part.params), *part.outputs]
+    parameters += [_temporary(step, k) for k in range(len(group.interface["temporaries"]))]
+    launches = group.interface["launches"]
+    kernels, calls = [], []
+    for number, launch in enumerate(launches):
+        name = f"{group.name}_{number}"
+        kernels.append(_kernel(name, launch))
+        calls.append(
+            CallMeta(
+                kernel=name,
+                args=tuple(parameters[place] for place, _, _ in launch["arguments"]),
+                ops=tuple(op.name for op in group.ops),
+                results=tuple(part.outputs) if number == len(launches) - 1 else (),
+            )
+        )
+    return kernels, calls
+
+
+def _kernel(name: str, launch: Mapping[str, Any]) -> KernelMeta:
+    return KernelMeta(
+        name=name,
+        file=f"{name}.spv",
+        entry_point="main",
+        threads=tuple(launch["threads"]),
+        groups=tuple(launch["groups"]),
+        arguments=tuple(
+            ArgumentMeta(binding=i, dtype=dtype, access="write" if written else "read")
+            for i, (_, dtype, written) in enumerate(launch["arguments"])
+        ),
+        shared_bytes=launch["shared_bytes"],
+        rounds=launch["rounds"],
+        capabilities=tuple(launch["capabilities"]),
+    )
