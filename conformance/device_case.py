@@ -48,7 +48,7 @@ class CaseSamples:
     """Representative data of a case: it stands where ``optima.calibration.Calibration`` stands for a model."""
 
     def __init__(self, case: OpCase) -> None:
-        self._values = [case.values(seed) for seed in range(_SAMPLES)]
+        self._values = [values_of(case, seed) for seed in range(_SAMPLES)]
 
     def __len__(self) -> int:
         return len(self._values)
@@ -64,15 +64,24 @@ def finite(case: OpCase) -> OpCase:
 
 
 def graph_of(case: OpCase) -> Graph:
-    """The case's graph, its weights as parameters."""
-    graph, values = case.graph(), case.values()
-    tensors = {
-        name: replace(t, is_param=True, value=values[name], source=name)
-        if name.split(".")[0] in _PARAMETERS and len(graph.inputs) > 1 and name in graph.inputs
-        else t
-        for name, t in graph.tensors.items()
-    }
-    return replace(graph, tensors=tensors, inputs=tuple(n for n in graph.inputs if not tensors[n].is_param))
+    """The case's graph, its weights as parameters; its operands' tensors are called ``of_<role>``."""
+    graph, values = case.graph(), values_of(case)
+    (op,) = graph.ops
+    names = {role: f"of_{role}" for role in graph.inputs}  # LiteRT takes no tensor called "self"
+    tensors = {}
+    for old, tensor in graph.tensors.items():
+        name = names.get(old, old)
+        tensors[name] = replace(tensor, name=name)
+        if old in names and len(names) > 1 and old.split(".")[0] in _PARAMETERS:
+            tensors[name] = replace(tensor, name=name, is_param=True, value=values[name], source=old)
+    inputs = tuple(name for name in names.values() if not tensors[name].is_param)
+    renamed = replace(op, inputs=tuple(names[n] for n in op.inputs))
+    return replace(graph, ops=(renamed,), tensors=tensors, inputs=inputs)
+
+
+def values_of(case: OpCase, seed: int = 0) -> dict[str, Array]:
+    """The operands' values by tensor name."""
+    return {f"of_{role}": array for role, array in case.values(seed).items()}
 
 
 def judge(kind: DeviceEnum, case: OpCase, backend_name: str = "") -> Outcome:
@@ -99,7 +108,7 @@ def _differs(graph: Graph, case: OpCase, device: DeviceRef, name: str) -> str:
     part = replace(graph, name="subgraph_0")
     run = _Compiled(part, case, device, name)
     if name not in _QUANTISING:
-        return _difference(part, case, run.on(case.values()))
+        return _difference(part, case, run.on(values_of(case)))
     return _noise(part, case, run)
 
 
@@ -120,7 +129,7 @@ class _Compiled:
         self._executable = load(view, device, LoadEnv(1, True, log, presence_of(load)(device)))
 
     def on(self, values: Mapping[str, Array]) -> dict[str, Array]:
-        """The outputs for operand values by role."""
+        """The outputs for operand values by tensor name."""
         part, borders = self._part, {}
         for tensor in (*part.inputs, *part.outputs):
             kind = part.type_of(tensor)
@@ -167,7 +176,7 @@ def _difference(graph: Graph, case: OpCase, got: Mapping[str, Array]) -> str:
     """How the results differ from torch's, or ""."""
     from tests.ops.harness import compare
 
-    wanted = dict(zip(graph.outputs, _wanted(graph, case.values()), strict=True))
+    wanted = dict(zip(graph.outputs, _wanted(graph, values_of(case)), strict=True))
     if case.op == "topk":
         return _topk_difference(case, wanted[graph.outputs[0]], got, graph)
     for name, want in wanted.items():
