@@ -32,6 +32,21 @@ SWEPT = tuple(
 )
 
 
+def why_not(kind: DeviceEnum) -> str:
+    """What this machine lacks to compile for a kind and to run that, here or simulated; "" for nothing."""
+    chain = toolchains()[kind]
+    if not chain.complete:
+        return ", ".join(f"{t.name} is missing" for t in chain.tools if not t.found and not t.optional) or chain.needs
+    if chain.backend == "spirv":
+        from optima.backends.spirv.devices_here import VulkanMissing, found_devices, simulator
+
+        try:
+            simulator(found_devices())
+        except VulkanMissing as error:
+            return error.message
+    return ""
+
+
 def cases() -> list[OpCase]:
     """Every operator case of the test suite, without NaN and infinities."""
     modules = [m.name for m in pkgutil.iter_modules(tests.ops.__path__) if m.name.startswith("cases_")]
@@ -58,7 +73,7 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="write docs/device_support.md")
     options = parser.parse_args()
     logging.getLogger("optima").setLevel(logging.ERROR)  # that an artifact is a stand-in need not be said 2,000 times
-    kinds = [DeviceEnum(word) for word in options.kinds] or [k for k in SWEPT if toolchains()[k].complete]
+    kinds = [DeviceEnum(word) for word in options.kinds] or [k for k in SWEPT if not why_not(k)]
     chosen = [case for case in cases() if not options.op or case.op in options.op]
     found = {}
     for kind in kinds:

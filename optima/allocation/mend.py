@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from devices import DeviceEnum, DeviceRef
+from devices import DeviceEnum, DeviceRef, UserError
 from optima.allocation.error import Patch, printed
 from optima.allocation.findings import Findings
 from optima.ops.entry import No
+
+#: where an op may go that none of the map's own kinds takes: what needs no other compiler than Optima's own
+_LAST_HOMES = (DeviceEnum.DEVICE_KIND_X64,)
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ def _hints(found: Findings, patch: Patch, stranded: list[str]) -> Iterable[str]:
         verb = "edit the map" if found.wrong_entries() else "move them"
         verb += " (delete the entries that it shows as null)" if None in patch.values() else ""
         yield f"{verb}:  {printed(patch)}"
-    others = _homes(found, stranded, [kind for kind in DeviceEnum if kind not in found.kinds])
+    others = _homes(found, stranded, [kind for kind in _LAST_HOMES if kind not in found.kinds])
     needed = tuple(dict.fromkeys(refs[0].kind for refs in others.values()))
     if needed or found.info_problems:
         yield f"pass {_device_info(found, needed)}"
@@ -54,7 +57,7 @@ def _hints(found: Findings, patch: Patch, stranded: list[str]) -> Iterable[str]:
     nowhere = [name for name in stranded if name not in others]
     if nowhere:
         names = f"{', '.join(nowhere[:5])}{', ...' if len(nowhere) > 5 else ''}"
-        yield f"no device that has a backend can run {names}: the model must change there"
+        yield f"neither the map's devices nor X64 can run {names}: the model must change there"
 
 
 def _device_info(found: Findings, added: Iterable[DeviceEnum]) -> str:
@@ -84,6 +87,14 @@ def _homes(found: Findings, names: list[str], kinds: Iterable[DeviceEnum]) -> di
     homes: dict[str, list[DeviceRef]] = {}
     for ref in one_per_kind.values():
         homeless = [name for name in names if name not in homes]
-        answers = found.check(homeless, ref) if homeless else {}
-        homes |= {name: [ref] for name in homeless if not isinstance(answers.get(name), No)}
+        homes |= {name: [ref] for name in _taken(found, homeless, ref)}
     return homes
+
+
+def _taken(found: Findings, names: list[str], ref: DeviceRef) -> list[str]:
+    """The ops that a device takes; none where its backend lacks a tool to answer with."""
+    try:
+        answers = found.check(names, ref) if names else {}
+    except UserError:
+        return []
+    return [name for name in names if not isinstance(answers.get(name), No)]

@@ -114,7 +114,7 @@ def test_an_op_that_nothing_takes_is_the_models_to_change() -> None:
 
     with pytest.raises(UnsupportedPlacement) as caught:
         allocate(GRAPH, GOOD, [X64], never, backend_name)
-    assert "no device that has a backend can run conv2d_1, conv2d_3" in caught.value.hint
+    assert "neither the map's devices nor X64 can run conv2d_1, conv2d_3" in caught.value.hint
     assert caught.value.patch == {}
 
 
@@ -289,3 +289,15 @@ def test_the_patch_always_mends_the_map(raw: dict[str, object]) -> None:
         patch = json.loads(json.dumps(dict(error.patch)))
         assert str(error) and error.problems and isinstance(error, UserError)
         place({k: v for k, v in {**raw, **patch}.items() if v is not None})
+
+
+def test_a_device_that_cannot_answer_is_no_home() -> None:
+    def answers(names: Sequence[str], device: DeviceRef) -> Mapping[str, Answer]:
+        if device.kind is HEXAGON:
+            raise UserError("its tool is missing")
+        return check(names, device)
+
+    raw = {**GOOD, "conv2d_5": "ARM:0"}
+    with pytest.raises(AllocationError) as refused:
+        allocate(GRAPH, raw, [X64, HEXAGON], answers, backend_name)
+    assert refused.value.patch == {"conv2d_5": "X64:0"}

@@ -7,9 +7,8 @@ import os
 import pytest
 
 from conformance.device_case import CRASHED, PROVEN, WRONG, judge
-from conformance.devices import SWEPT, cases
+from conformance.devices import SWEPT, cases, why_not
 from devices import DeviceEnum
-from optima.installed import toolchains
 from tests.ops.case import OpCase
 
 #: every so many-th operator; `make test-devices` takes more of them
@@ -29,9 +28,8 @@ def _slice(kind: DeviceEnum) -> list[OpCase]:
 def test_a_slice_of_the_cases_equals_torch(kind: DeviceEnum, monkeypatch: pytest.MonkeyPatch) -> None:
     # The emulation of HEXAGON takes seconds to start; its own tests use it.
     monkeypatch.setenv("OPTIMA_HEXAGON_SIMULATOR", "onnxruntime")
-    chain = toolchains()[kind]
-    if not chain.complete:
-        pytest.skip(f"{kind.value}: {'; '.join(str(t) for t in chain.tools if not t.found and not t.optional)}")
+    if lacking := why_not(kind):
+        pytest.skip(f"{kind.value}: {lacking}")
     outcomes = [judge(kind, case) for case in _slice(kind)]
     assert not [o for o in outcomes if o.status in (WRONG, CRASHED)]
     assert any(o.status == PROVEN for o in outcomes)
