@@ -25,18 +25,27 @@ def tidied(model: bytes) -> bytes:
         code.deprecatedBuiltinCode = min(code.builtinCode, 127)
         if code.builtinCode == schema.BuiltinOperator.DEQUANTIZE:
             code.version = _DEQUANTIZE_INT8
-    parsed.buffers = [_Aligned(schema, buffer) for buffer in parsed.buffers]
+    parsed.buffers = [_Aligned(schema, _data(buffer, model)) for buffer in parsed.buffers]
     builder = flatbuffers.Builder(len(model) + (1 << 12))
     builder.Finish(parsed.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 
 
+def _data(buffer: Any, model: bytes) -> bytes:
+    """A buffer's bytes; large ones may lie behind the flatbuffer, where the buffer says (schema.fbs, ``offset``)."""
+    if buffer.data is not None and len(buffer.data):
+        return bytes(buffer.data)
+    if buffer.offset > 1:  # 0 and 1 say that there is nothing
+        return model[buffer.offset : buffer.offset + buffer.size]
+    return b""
+
+
 class _Aligned:
     """Stands for a buffer when the model is packed."""
 
-    def __init__(self, schema: Any, buffer: Any) -> None:
+    def __init__(self, schema: Any, data: bytes) -> None:
         self._schema = schema
-        self._data = b"" if buffer.data is None else bytes(buffer.data)
+        self._data = data
 
     def Pack(self, builder: Any) -> int:  # noqa: N802 - the generated code's name for it
         """Write the table; gives its offset."""
