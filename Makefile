@@ -46,7 +46,9 @@ zoo-env: $(STAMP)
 devices-env: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(DEVICE_EXTRAS)]'
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  apt-get install -qq -y $(DEVICE_PACKAGES) >/dev/null || { apt-get update -qq && apt-get install -qq -y $(DEVICE_PACKAGES) >/dev/null; }; \
+	  export DEBIAN_FRONTEND=noninteractive; apt-get install -qq -y $(DEVICE_PACKAGES) >/dev/null 2>&1 \
+	  || { apt-get update -qq && apt-get install -qq -y $(DEVICE_PACKAGES) >/dev/null; } \
+	  || echo "apt-get could not install $(DEVICE_PACKAGES): what needs them is skipped"; \
 	else echo "for all of it, as root: apt-get install $(DEVICE_PACKAGES)"; fi
 	$(BIN)/optima toolchains
 
