@@ -14,6 +14,7 @@ import numpy as np
 from devices import DeviceEnum, DeviceRef, OptimaError, spec_of
 from optima.backends import backend_of, loader_of
 from optima.backends.base import CompileOptions, LoadEnv, SubgraphArtifact, SubgraphView
+from optima.backends.spirv.device import DeviceLacks
 from optima.graph import Graph, TensorType
 from optima.native import aligned_empty
 from optima.ops.reference import call_reference, to_numpy, to_torch
@@ -23,6 +24,8 @@ from tests.ops.case import OpCase
 
 Array = np.ndarray[Any, Any]
 PROVEN, NOISY, REFUSED, WRONG, CRASHED = "proven", "noisy", "refused", "wrong", "crashed"
+#: compiled, and beyond what the device or simulator at hand can run
+NOT_RUN = "not run"
 #: operands that a model holds as parameters, and so do cases on a device
 _PARAMETERS = ("weight", "bias", "running_mean", "running_var", "params", "mat2")
 #: signal to quantisation noise that a kind with integers inside must reach, in dB
@@ -96,6 +99,8 @@ def judge(kind: DeviceEnum, case: OpCase, backend_name: str = "") -> Outcome:
         differs = _differs(graph, case, device, name)
     except QuantisationError as error:
         return Outcome(case.id, case.op, REFUSED, f"in eight bits: {error.message}")
+    except DeviceLacks as error:
+        return Outcome(case.id, case.op, NOT_RUN, "; ".join(p.reason for p in error.problems) or error.message)
     # Whatever a compiler or a runtime raises is what the sweep looks for.
     except Exception as error:  # noqa: BLE001
         kind_of = "" if isinstance(error, OptimaError) else f"{type(error).__name__}: "

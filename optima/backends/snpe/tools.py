@@ -1,7 +1,7 @@
 """What makes a ``.dlc``: the SDK, else onnxruntime-qnn; and what quantises.
 
 onnxruntime-qnn's libraries come under Qualcomm's AI Stack License: it is an optional extra, and nothing of it is in
-Optima. https://pypi.org/project/onnxruntime-qnn/
+Optima.
 """
 
 from __future__ import annotations
