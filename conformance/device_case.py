@@ -196,7 +196,8 @@ def _difference(graph: Graph, case: OpCase, got: Mapping[str, Array]) -> str:
 def _topk_difference(case: OpCase, values: Array, got: Mapping[str, Array], graph: Graph) -> str:
     """Which of equal elements are picked, and their order, is open."""
     dim = case.attrs.get("dim", -1)
-    have, places = (got[name] for name in graph.outputs)
-    pointed = np.take_along_axis(case.values()["self"], places.astype(np.int64), dim)
+    have, places = (np.atleast_1d(got[name]) for name in graph.outputs)
+    values = np.atleast_1d(values)
+    pointed = np.take_along_axis(np.atleast_1d(case.values()["self"]), places.astype(np.int64), dim)
     same = np.array_equal(np.sort(have, dim), np.sort(values, dim)) and np.array_equal(pointed, have)
     return "" if same else "other elements than the largest"

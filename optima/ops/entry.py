@@ -131,12 +131,14 @@ class Tflite:
 
     ``emit(site)`` writes the op's nodes and returns its output with the order of its axes, or a list of such.
     ``refuse(view)`` gives the reason why these attributes or ranks cannot be written, or None. Everything is
-    float32 there, and quantised afterwards. ``constants`` are operands that must be parameters.
+    float32 there, and quantised afterwards. ``constants`` are operands that must be parameters, ``computed`` those
+    that must not be where they have three axes or more.
     """
 
     emit: Callable[[TfliteSite], Laid | list[Laid]]
     refuse: Callable[[OpView], str | None] = lambda view: None
     constants: tuple[str, ...] = ()
+    computed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

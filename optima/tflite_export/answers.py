@@ -42,6 +42,9 @@ def answer(graph: Graph, op: Op, device: str) -> Answer:
     for role, tensor in zip(op.roles, op.inputs, strict=True):
         if role.split(".")[0] in entry.tflite.constants and not graph.tensors[tensor].is_param:
             return No(f"{role} of {op.op} is computed: its TFLite form needs a parameter there")
+        batch = graph.tensors[tensor].is_param and len(graph.type_of(tensor).shape) > 2
+        if role in entry.tflite.computed and batch:
+            return No("a batch of constant matrices: the quantiser takes its scales along the wrong axis")
     if not computed:
         return No("nothing that is computed goes in")
     return found

@@ -101,3 +101,11 @@ def test_a_missing_package_says_what_to_install(net: Graph, monkeypatch: Any) ->
     monkeypatch.setitem(sys.modules, "tflite", None)
     with pytest.raises(TfliteMissing, match="tflite is not installed"):
         to_tflite(net)
+
+
+def test_a_batch_of_constant_matrices_is_refused() -> None:
+    graph = Graph.parse(
+        'graph g(%a: f32[4,5,9]) -> (%c)\n  %w = param "w" : f32[4,9,17]\n  %c = bmm_0: bmm(%a, %w) : f32[4,5,17]\n'
+    )
+    found = tflite_answers(graph, ["bmm_0"], "TPU")["bmm_0"]
+    assert not found and "constant matrices" in found.reason

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from devices import Problem
+from devices import InternalError, Problem
 from optima.backends.bundle import pack
 from optima.backends.edgetpu.compiler import compiled
 from optima.backends.edgetpu.options import TpuOptions
@@ -41,7 +41,13 @@ def _ratios(payload: Mapping[str, Any], model: bytes) -> dict[str, float]:
     runs = []
     for content in (payload["model"], model):
         runner = Runner(content)
-        runs.append([runner.run([sample[n] for n in payload["inputs"]]) for sample in payload["samples"]])
+        try:
+            runs.append([runner.run([sample[n] for n in payload["inputs"]]) for sample in payload["samples"]])
+        except InternalError as error:  # such as a square root of a negative number
+            raise QuantisationError(
+                f"it cannot be run on the samples: {error.message}",
+                hint="pass samples of the real data, or map the ops that the message names elsewhere",
+            ) from error
     wanted, found = runs
     return {
         name: sqnr_db([sample[k] for sample in wanted], [sample[k] for sample in found])

@@ -110,8 +110,10 @@ _SUMS = ("addmm", "baddbmm")
 
 ROUTES: dict[str, Tflite] = {
     "linear": Tflite(_linear, _linear_reason, ("weight", "bias")),
-    **{name: Tflite(_matmul, _matmul_reason) for name in ("matmul", "mm", "bmm")},
-    **{name: Tflite(_scaled_sum) for name in _SUMS},
+    **{name: Tflite(_matmul, _matmul_reason, computed=("self", "other", "mat2")) for name in ("matmul", "mm", "bmm")},
+    **{name: Tflite(_scaled_sum, computed=("batch1", "batch2")) for name in _SUMS},
 }
 
-ATTENTION: dict[str, Tflite] = {"scaled_dot_product_attention": Tflite(_attention, _attention_reason)}
+ATTENTION: dict[str, Tflite] = {
+    "scaled_dot_product_attention": Tflite(_attention, _attention_reason, computed=("query", "key", "value"))
+}
