@@ -18,9 +18,14 @@ MOST_DB = 200.0
 
 
 def sqnr_db(wanted: Array, got: Array) -> float:
-    """``10 log10(sum of wanted^2 / sum of (wanted - got)^2)``, in float64, from -200 to 200 dB."""
+    """``10 log10(sum of wanted^2 / sum of (wanted - got)^2)``, in float64, from -200 to 200 dB.
+
+    What is not finite, such as an output that nobody wrote, is all noise.
+    """
     exact = wanted.astype(np.float64)
     signal, noise = float(np.square(exact).sum()), float(np.square(exact - got).sum())
+    if not math.isfinite(noise):
+        return -MOST_DB
     if noise == 0.0:
         return MOST_DB
     if signal == 0.0:

@@ -6,13 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from devices import InternalError, Problem
 from optima.backends.bundle import pack
 from optima.backends.edgetpu.compiler import compiled
 from optima.backends.edgetpu.options import TpuOptions
-from optima.backends.edgetpu.quantise import LOWEST_DB, quantised, sqnr_db
+from optima.backends.edgetpu.quantise import quantised
 from optima.backends.edgetpu.runner import Runner
-from optima.quantise import QuantisationError
+from optima.quantise import MOST_DB, QuantisationError, sqnr_db
 
 #: files of a job's result
 INT8, COMPILED, REPORT = "model.tflite", "model_edgetpu.tflite", "report.json"
@@ -50,13 +52,13 @@ def _ratios(payload: Mapping[str, Any], model: bytes) -> dict[str, float]:
             ) from error
     wanted, found = runs
     return {
-        name: sqnr_db([sample[k] for sample in wanted], [sample[k] for sample in found])
+        name: round(sqnr_db(np.stack([run[k] for run in wanted]), np.stack([run[k] for run in found])), 2)
         for k, name in enumerate(payload["outputs"])
     }
 
 
 def _refuse_low(ratios: Mapping[str, float], least: float) -> None:
-    low = [Problem(name, f"{ratio} dB") for name, ratio in ratios.items() if LOWEST_DB < ratio < least]
+    low = [Problem(name, f"{ratio} dB") for name, ratio in ratios.items() if -MOST_DB < ratio < least]
     if low:
         found = ", ".join(f"{p.subject} {p.reason}" for p in low)
         raise QuantisationError(

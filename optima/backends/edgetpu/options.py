@@ -12,11 +12,11 @@ class TpuOptions(DeviceOptions):
 
     ``search_delegate``: let the compiler look for the longest part that it can map when it cannot map all.
     ``timeout_s``: seconds that the compiler may take, 0 for its own default (180). ``min_sqnr_db``: refuse a
-    quantised model of which an output lies below this ratio to the float model's; -99 for none. By default the error
+    quantised model of which an output lies below this ratio to the float model's; -200 for none. By default the error
     must not be larger than the signal.
     """
 
     min_runtime_version: int = Field(0, ge=0)
     search_delegate: bool = False
     timeout_s: int = Field(0, ge=0)
-    min_sqnr_db: float = Field(0.0, ge=-99, lt=200)
+    min_sqnr_db: float = Field(0.0, ge=-200, lt=200)

@@ -21,7 +21,6 @@ Array = np.ndarray[Any, Any]
 
 SCHEME = "int8: activations per tensor, weights per output channel (fully connected: per tensor), int32 biases"
 _SIGNATURE = "serving_default"
-LOWEST_DB, _EQUAL_DB = -99.0, 199.0
 #: operators at the border, where float32 comes in and goes out
 _BORDER = ("QUANTIZE", "DEQUANTIZE")
 
@@ -100,15 +99,3 @@ def _float_operators(model: bytes) -> list[tuple[str, str]]:
             if name not in _BORDER and not kinds <= set(whole):
                 found.append((name, str(sorted(kinds))))
     return found
-
-
-def sqnr_db(wanted: Sequence[Array], found: Sequence[Array]) -> float:
-    """The ratio of a signal's power to that of the error, over all samples, in dB.
-
-    Within ``LOWEST_DB``, which a signal of zeros has, and 199, which stands for equal ones.
-    """
-    signal = sum(float(np.square(w, dtype=np.float64).sum()) for w in wanted)
-    error = sum(float(np.square(w - f, dtype=np.float64).sum()) for w, f in zip(wanted, found, strict=True))
-    if error == 0:
-        return _EQUAL_DB
-    return round(float(np.clip(10 * np.log10(max(signal, 1e-300) / error), LOWEST_DB, _EQUAL_DB)), 2)

@@ -13,9 +13,9 @@ from torch import nn
 
 import optima
 import optima.runtime as rt
-from optima.backends.edgetpu.quantise import sqnr_db
 from optima.calibration import CalibrationError
 from optima.manager import check
+from optima.quantise import sqnr_db
 from optima.tools import ToolMissing
 from tests.backends.edgetpu.models import KINDS, MobileStack, SmallCnn, compiled, samples, seeded, traced
 
@@ -48,7 +48,7 @@ def test_it_is_near_to_eager_on_samples_that_it_has_not_seen(made: tuple[nn.Modu
     with torch.no_grad():
         wanted = [leaves(module(*sample)) for sample in FRESH]
     found = [leaves(model(*(x.numpy() for x in sample))) for sample in FRESH]
-    ratios = [sqnr_db([w[k] for w in wanted], [f[k] for f in found]) for k in range(len(wanted[0]))]
+    ratios = [sqnr_db(np.stack([w[k] for w in wanted]), np.stack([f[k] for f in found])) for k in range(len(wanted[0]))]
     assert min(ratios) >= 20, ratios
     assert [(s.backend, s.simulated) for s in model.subgraph_info][0] == ("edgetpu", True)
 
