@@ -61,11 +61,6 @@ class CaseSamples:
         return [{name: values[name] for name in names} for values in self._values]
 
 
-def finite(case: OpCase) -> OpCase:
-    """The case without NaN and infinities, which devices that are compiled by way of another format do not promise."""
-    return replace(case, args=tuple(replace(a, fill="normal") if a.fill == "special" else a for a in case.args))
-
-
 def graph_of(case: OpCase) -> Graph:
     """The case's graph, its weights as parameters; its operands' tensors are called ``of_<role>``."""
     graph, values = case.graph(), values_of(case)

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import tests.ops
-from conformance.device_case import CRASHED, NOISY, NOT_RUN, PROVEN, REFUSED, WRONG, Outcome, finite, judge
+from conformance.device_case import CRASHED, NOISY, NOT_RUN, PROVEN, REFUSED, WRONG, Outcome, judge
 from devices import DeviceEnum, spec_of
 from optima.installed import toolchains
 from tests.ops.case import OpCase
@@ -50,7 +50,7 @@ def why_not(kind: DeviceEnum) -> str:
 def cases() -> list[OpCase]:
     """Every operator case of the test suite, without NaN and infinities."""
     modules = [m.name for m in pkgutil.iter_modules(tests.ops.__path__) if m.name.startswith("cases_")]
-    return [finite(c) for name in modules for c in importlib.import_module(f"tests.ops.{name}").CASES]
+    return [c.finite() for name in modules for c in importlib.import_module(f"tests.ops.{name}").CASES]
 
 
 def sweep(kind: DeviceEnum, chosen: Sequence[OpCase], backend: str = "", *, show: bool = True) -> list[Outcome]:

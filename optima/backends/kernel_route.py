@@ -1,18 +1,30 @@
-"""What the routes by kernels share: an op's answer, the constants that kernels read, dumps between passes."""
+"""What the routes by kernels share: lowered subgraphs, an op's answer, constants that kernels read, dumps of passes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 from devices import InternalError
-from optima.backends.base import Constant
+from optima.backends.base import Constant, Job
 from optima.graph import Graph, Op
 from optima.kernels.compute import ComputeError, faults_of
 from optima.ops.entry import Answer, No, OpView, Yes
 from optima.ops.registry import entry_of, is_registered
 from optima.passes import OnPass
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A subgraph after its passes: the graph, its groups that have a kernel, its aliases, and the jobs."""
+
+    graph: Graph
+    calls: tuple[tuple[Op, ...], ...]
+    names: tuple[str, ...]
+    aliases: tuple[Op, ...]
+    jobs: tuple[Job, ...]
 
 
 def dumper(subgraph: Graph, folder: str) -> OnPass | None:

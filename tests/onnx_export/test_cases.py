@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -26,29 +25,19 @@ OPSETS = (OLDEST_OPSET, 13, NEWEST_OPSET)
 Values = Mapping[str, np.ndarray[Any, Any]]
 
 
-def _finite(case: OpCase) -> OpCase:
-    """NaN and infinities are not promised by devices that are compiled by way of ONNX."""
-    return replace(case, args=tuple(replace(a, fill="normal") if a.fill == "special" else a for a in case.args))
-
-
 def graph_of(case: OpCase) -> Graph:
     """The case's graph; operands that the ONNX form needs as data are parameters."""
-    graph, entry = case.graph(), entry_of(case.op)
+    entry = entry_of(case.op)
     assert entry is not None
     assert isinstance(entry.onnx, Onnx)
-    values = case.values()
-    tensors = {
-        n: replace(t, is_param=True, value=values[n]) if n.split(".")[0] in entry.onnx.constants else t
-        for n, t in graph.tensors.items()
-    }
-    return replace(graph, tensors=tensors, inputs=tuple(n for n in graph.inputs if not tensors[n].is_param))
+    return case.graph_with_parameters(entry.onnx.constants)
 
 
 @cache
 def taken(opset: int) -> tuple[OpCase, ...]:
     """The cases that can be written in this version."""
     found = []
-    for case in map(_finite, CASES):
+    for case in (case.finite() for case in CASES):
         entry = entry_of(case.op)
         if entry is not None and isinstance(entry.onnx, Onnx):
             graph = graph_of(case)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,20 @@ class OpCase:
         tensors = {r: Tensor(r, t) for r, t in zip(roles, types, strict=True)}
         tensors |= {n: Tensor(n, t) for n, t in zip(outs, out_types, strict=True)}
         return Graph(self.op, (op,), tensors, roles, outs)
+
+    def finite(self) -> OpCase:
+        """The case without NaN and infinities, which devices that are compiled by way of another format do not
+        promise."""
+        return replace(self, args=tuple(replace(a, fill="normal") if a.fill == "special" else a for a in self.args))
+
+    def graph_with_parameters(self, heads: Collection[str]) -> Graph:
+        """As ``graph``; the operands whose role, without a list's index, is among ``heads`` are parameters."""
+        graph, values = self.graph(), self.values()
+        tensors = {
+            n: replace(t, is_param=True, value=values[n]) if n.split(".")[0] in heads else t
+            for n, t in graph.tensors.items()
+        }
+        return replace(graph, tensors=tensors, inputs=tuple(n for n in graph.inputs if not tensors[n].is_param))
 
     def values(self, seed: int = 0) -> dict[str, np.ndarray[Any, Any]]:
         """Seeded operand values by role, as dense numpy arrays (bfloat16 as uint16 bits)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -25,29 +24,19 @@ Values = Mapping[str, np.ndarray[Any, Any]]
 ROUTED = [e for e in all_entries() if isinstance(e.tflite, Tflite)]
 
 
-def _finite(case: OpCase) -> OpCase:
-    """NaN and infinities have no place in what is quantised afterwards."""
-    return replace(case, args=tuple(replace(a, fill="normal") if a.fill == "special" else a for a in case.args))
-
-
 def graph_of(case: OpCase) -> Graph:
     """The case's graph; operands that the TFLite form needs as data are parameters."""
-    graph, entry = case.graph(), entry_of(case.op)
+    entry = entry_of(case.op)
     assert entry is not None
     assert isinstance(entry.tflite, Tflite)
-    values = case.values()
-    tensors = {
-        n: replace(t, is_param=True, value=values[n]) if n.split(".")[0] in entry.tflite.constants else t
-        for n, t in graph.tensors.items()
-    }
-    return replace(graph, tensors=tensors, inputs=tuple(n for n in graph.inputs if not tensors[n].is_param))
+    return case.graph_with_parameters(entry.tflite.constants)
 
 
 @cache
 def taken() -> tuple[OpCase, ...]:
     """The cases that can be written."""
     found = []
-    for case in map(_finite, CASES):
+    for case in (case.finite() for case in CASES):
         entry = entry_of(case.op)
         if entry is not None and isinstance(entry.tflite, Tflite):
             graph = graph_of(case)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from devices import DeviceRef, Family
 from optima.backends.base import Backend, CompileOptions, Job, SubgraphArtifact
-from optima.backends.kernel_route import answer_of, constants_of, dumper, try_own
+from optima.backends.kernel_route import Lowered, answer_of, constants_of, dumper, try_own
 from optima.backends.llvm.meta import CallMeta, ConstantMeta, KernelMeta, LlvmSubgraph
 from optima.backends.llvm.storage import assign
 from optima.graph import Graph, Op
@@ -22,17 +21,6 @@ from optima.kernels.target import CpuTarget
 from optima.ops.entry import Answer, No
 from optima.passes import OnPass, PassContext, groups_of, run_passes
 from optima.version import __version__
-
-
-@dataclass(frozen=True)
-class Lowered:
-    """A subgraph after its passes: the graph, its groups that have a kernel, its aliases, and the jobs."""
-
-    graph: Graph
-    calls: tuple[tuple[Op, ...], ...]
-    names: tuple[str, ...]
-    aliases: tuple[Op, ...]
-    jobs: tuple[Job, ...]
 
 
 class LlvmBackend:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from devices import DeviceRef
 from optima.backends.base import Backend, CompileOptions, Job, SubgraphArtifact
 from optima.backends.bundle import unpack
-from optima.backends.kernel_route import answer_of, constants_of, dumper, try_own
+from optima.backends.kernel_route import Lowered, answer_of, constants_of, dumper, try_own
 from optima.backends.llvm.meta import ConstantMeta
 from optima.backends.spirv.compile import INTERFACE, printed
 from optima.backends.spirv.compiler import Compiler, find_compiler, find_validator
@@ -31,17 +30,6 @@ from optima.version import __version__
 _TARGET = GpuTarget()
 #: float32 elements in a vector, which only blocked layouts ask for: there are none here
 _LANES = 4
-
-
-@dataclass(frozen=True)
-class Lowered:
-    """A subgraph after its passes: the graph, its groups that have a kernel, its aliases, and the jobs."""
-
-    graph: Graph
-    calls: tuple[tuple[Op, ...], ...]
-    names: tuple[str, ...]
-    aliases: tuple[Op, ...]
-    jobs: tuple[Job, ...]
 
 
 class SpirvBackend:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from optima.ops.entry import Onnx, OpView
-from optima.ops.onnx.routes import FLOATING, NUMBERS, first_reason, only
+from optima.ops.onnx.routes import FLOATING, NUMBERS, only
 from optima.ops.onnx.site import OpSite
+from optima.ops.routes import first_reason
 from optima.ops.te_reduce import reduced_axes
 from optima.ops.te_spread import correction_of
 
