@@ -46,6 +46,11 @@ def _workers(name: str, value: Any) -> Iterator[Problem]:
         yield Problem(name, f"is {value!r:.40}; give a count of processes, 0 for one per core")
 
 
+def _flag(name: str, value: Any) -> Iterator[Problem]:
+    if type(value) is not bool:
+        yield Problem(name, f"is {value!r:.40}; give True or False")
+
+
 def _backends(name: str, value: Any) -> Iterator[Problem]:
     if value is None:
         return
@@ -81,5 +86,6 @@ _CHECKS = {
     "workers": _workers,
     "backends": _backends,
     "device_options": _device_options,
+    "cpu_fallback": _flag,
     "dump_dir": _optional_path,
 }

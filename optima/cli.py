@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -25,7 +25,11 @@ class JobError(UserError):
 
 
 class CompileJob(BaseModel):
-    """A compile job file (TOML): what ``Manager.optimize`` takes. Paths are relative to the file."""
+    """A compile job file (TOML): what ``Manager.optimize`` takes. Paths are relative to the file.
+
+    ``samples`` is an ``.npz`` of one array per argument of the module, by its name: ``array[k]`` is that argument of
+    the k-th sample.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -34,7 +38,12 @@ class CompileJob(BaseModel):
     graph: Path
     map: Path
     output: Path = Path("outputs")
+    samples: Path | None = None
     target_cpu: str = ""
+    backends: dict[str, str] = {}
+    device_options: dict[str, dict[str, Any]] = {}
+    strict_targets: bool = False
+    cpu_fallback: bool = True
 
     @classmethod
     def read(cls, path: Path) -> CompileJob:
@@ -49,20 +58,29 @@ class CompileJob(BaseModel):
             problems = [Problem(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
             raise JobError(f"{path} is not a compile job", problems=problems) from error
         base = path.parent
-        for key in ("graph", "map", "output"):
-            setattr(job, key, base / getattr(job, key).expanduser())
+        for key in ("graph", "map", "output", "samples"):
+            if getattr(job, key) is not None:
+                setattr(job, key, base / getattr(job, key).expanduser())
         return job
+
+    @property
+    def checked_options(self) -> dict[str, Any]:
+        """What ``optimize`` and ``check`` both take."""
+        return {key: getattr(self, key) for key in ("target_cpu", "backends", "device_options", "strict_targets")}
 
 
 @app.command()
 def compile(job: Annotated[Path, typer.Argument(help="a compile job, such as configs/sample.toml")]) -> None:
     """Compile what a job file names."""
     from optima.manager import Manager
+    from optima.samples import read_samples
 
     read = CompileJob.read(job)
+    samples = read_samples(read.samples) if read.samples else None
     compiled = Manager().optimize(
-        read.name, read.devices, read.graph, read.output, read.map, target_cpu=read.target_cpu
-    )
+        read.name, read.devices, read.graph, read.output, read.map, samples,
+        cpu_fallback=read.cpu_fallback, **read.checked_options,
+    )  # fmt: skip
     console.print(str(compiled), markup=False)
 
 
@@ -72,7 +90,7 @@ def check(job: Annotated[Path, typer.Argument(help="a compile job")]) -> None:
     from optima.manager import check as check_job
 
     read = CompileJob.read(job)
-    split = check_job(read.devices, read.graph, read.map, target_cpu=read.target_cpu)
+    split = check_job(read.devices, read.graph, read.map, **read.checked_options)
     for part in split.subgraphs:
         devices = ", ".join(map(str, part.devices))
         console.print(f"{part.name}  {devices}  {len(part.graph.ops)} ops", markup=False)
@@ -92,9 +110,10 @@ def inspect(folder: Annotated[Path, typer.Argument(help="a compiled model's fold
         places = ", ".join(f"{name} axis {axis}" for name, axis in s.axes)
         console.print(f"size  {s.name}  {s.min} to {s.max}, as {s.count.name} counts: {places}", markup=False)
     for part in meta.subgraphs:
-        console.print(
-            f"{part.name}  {', '.join(part.devices)}  {part.backend}  {len(part.ops)} ops", markup=False
-        )
+        forms = dict.fromkeys(form.backend for form in (part, *part.alternatives))
+        console.print(f"{part.name}  {', '.join(part.devices)}  {', '.join(forms)}  {len(part.ops)} ops", markup=False)
+        if part.fallback:
+            console.print(f"  beside it, for fallback=True: {part.fallback.devices[0]}", markup=False)
     console.print(f"{len(meta.files)} files, {meta.weight_bytes} bytes of weights", markup=False)
 
 
@@ -145,9 +164,7 @@ def main() -> None:
     try:
         app()
     except OptimaError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(
-            f"{type(error).__name__}: {error}", markup=False
-        )
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"{type(error).__name__}: {error}", markup=False)
         sys.exit(1)
 
 

@@ -13,6 +13,7 @@ from optima.arguments import check_options
 from optima.artifact.writer import check_target, write_model
 from optima.backends.base import CompileOptions, Job
 from optima.calibration import Calibration
+from optima.forms import plan_forms
 from optima.graph import Graph
 from optima.graph_io import load_graph
 from optima.jobs import Cache, JobResults, run_jobs
@@ -50,13 +51,14 @@ class Manager:
         model_graph_or_gpickle: str | Path | DiGraph,
         output_folder_dir: str | Path,
         device_alloc_per_kernel_json_dir: str | Path,
-        sample_inputs: Sequence[tuple[torch.Tensor, ...]] | None = None,
+        sample_inputs: Sequence[tuple[torch.Tensor, ...] | Mapping[str, torch.Tensor]] | None = None,
         need_gpu: bool = False,
         *,
         target_cpu: str = "",
         backends: Mapping[str, str] | None = None,
         device_options: Mapping[str, Mapping[str, Any]] | None = None,
         strict_targets: bool = False,
+        cpu_fallback: bool = True,
         workers: int = 0,
         progress: bool | None = None,
         use_cache: bool = True,
@@ -67,14 +69,16 @@ class Manager:
 
         ``model_graph_or_gpickle``: the path of a ``.gpickle``, or the graph itself. ``device_info``: the kinds
         that the map may use. ``device_alloc_per_kernel_json_dir``: the map's path. ``sample_inputs``: tuples of
-        what the module takes, needed by devices that quantise. ``need_gpu``: steps may use a CUDA device.
+        what the module takes, or dicts of its keywords, needed by devices that quantise. ``need_gpu``: steps may
+        use a CUDA device.
         ``target_cpu``: an LLVM CPU name for X64 (``"x86-64-v3"``), "" for this machine's. ``backends``: another
         backend for a kind, such as ``{"X64": "reference"}``. ``device_options``: what a kind's backend understands
         (docs/devices.md), such as ``{"MYRIAD": {"shaves": 8}}``. ``strict_targets``: refuse an artifact that is not
-        the device's own instead of labelling it. ``workers``: compile processes, 0 for one per core.
+        the device's own instead of labelling it. ``cpu_fallback``: compile subgraphs without a CPU in their list for
+        the CPU as well, for ``load_model(path, fallback=True)``. ``workers``: compile processes, 0 for one per core.
         ``progress``: a progress bar, None for "on a terminal". ``wait_for_lock``: wait for another compile into
         the same folder instead of refusing. ``dump_dir``: also write the graph's text form after each pass there,
-        ``<subgraph>/03_fold_batchnorm.txt``.
+        ``<subgraph>/03_fold_batchnorm.txt``, of further forms under ``alternative_1`` and ``fallback``.
 
         Everything that can be refused is refused before the first compile, all problems in one error; the
         previous model folder is whole until the new one replaces it. Raises subclasses of OptimaError.
@@ -86,6 +90,7 @@ class Manager:
             workers=workers,
             backends=backends,
             device_options=device_options,
+            cpu_fallback=cpu_fallback,
             dump_dir=dump_dir,
         )
         report = Report()
@@ -103,13 +108,12 @@ class Manager:
             split = _split(traced, graph, device_info, device_alloc_per_kernel_json_dir, router)
         with report.phase("plan"):
             calibration = Calibration(graph, sample_inputs)
-            jobs = [job for part in split.subgraphs for job in router.plan(part, calibration)]
+            plans = plan_forms(split, router, calibration, device_info, cpu_fallback)
+            jobs = [job for plan in plans for job in plan.jobs]
         with report.phase("compile"):
-            results = run_jobs(
-                jobs, workers=workers, cache=Cache.default() if use_cache else None, progress=progress
-            )
+            results = run_jobs(jobs, workers=workers, cache=Cache.default() if use_cache else None, progress=progress)
         with report.phase("link"):
-            linked = [router.link(part, results.results) for part in split.subgraphs]
+            linked = [plan.link(router, results.results) for plan in plans]
             made = package(module_name, traced, graph, split, linked, folded)
         _fill(report, jobs, results, split, linked, folded)
         with report.phase("write"):
@@ -179,11 +183,16 @@ def _fill(
 ) -> None:
     report.subgraphs = len(split.subgraphs)
     report.transfers = len(split.transfers)
-    report.kernel_calls = sum(len(item.artifact.meta.get("calls", ())) for item in linked)
+    report.kernel_calls = sum(len(item.first.artifact.meta.get("calls", ())) for item in linked)
     report.kernels_compiled = results.compiled
     report.kernels_from_cache = results.cached
     report.folded = tuple(folded)
     report.placement = tuple(
-        (s.subgraph.name, ", ".join(map(str, s.subgraph.devices)), s.backend, len(s.subgraph.graph.ops))
+        (s.subgraph.name, ", ".join(map(str, s.subgraph.devices)), _backends(s), len(s.subgraph.graph.ops))
         for s in linked
     )
+
+
+def _backends(linked: LinkedSubgraph) -> str:
+    """The backends of the preference list's forms, in its order."""
+    return ", ".join(dict.fromkeys(form.backend for form in (linked.first, *linked.alternatives)))

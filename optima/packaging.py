@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from devices import DeviceRef
 from optima.artifact.manifest import (
     FORMAT_VERSION,
     KERNEL_ABI,
     WEIGHTS,
+    FormMeta,
     ModelMeta,
     SourceLine,
     SubgraphMeta,
@@ -30,13 +32,30 @@ from torch2nx.pytree import leaf_paths
 
 
 @dataclass(frozen=True)
-class LinkedSubgraph:
-    """A subgraph with what its backend made of it."""
+class LinkedForm:
+    """What a backend made of a subgraph for devices of a kind; ``folder`` lies in the subgraph's own, "" for itself."""
 
-    subgraph: Subgraph
+    devices: tuple[DeviceRef, ...]
+    folder: str
     backend: str
     target: Mapping[str, Any]
     artifact: SubgraphArtifact
+
+
+@dataclass(frozen=True)
+class LinkedSubgraph:
+    """A subgraph with its forms: the first choice, the alternatives, and the CPU's or why there is none."""
+
+    subgraph: Subgraph
+    first: LinkedForm
+    alternatives: tuple[LinkedForm, ...] = ()
+    fallback: LinkedForm | None = None
+    no_fallback: str = ""
+
+    @property
+    def forms(self) -> tuple[LinkedForm, ...]:
+        """All of them."""
+        return (self.first, *self.alternatives, *([self.fallback] if self.fallback else []))
 
 
 @dataclass(frozen=True)
@@ -60,13 +79,14 @@ def package(
     Deterministic: the result depends on the arguments alone.
     """
     model_constants = _model_constants(graph)
-    constants = [c for item in linked for c in item.artifact.constants] + list(model_constants.values())
+    forms = [(item.subgraph, form) for item in linked for form in item.forms]
+    constants = [c for _, form in forms for c in form.artifact.constants] + list(model_constants.values())
     weights = pack_weights(constants)
     files: dict[str, bytes] = {WEIGHTS: weights}
-    for item in linked:
-        folder = _folder(item.subgraph)
-        files[subgraph_meta_path(folder)] = json_bytes(item.artifact.meta)
-        for path, data in sorted(item.artifact.files.items()):
+    for part, form in forms:
+        folder = _folder(part, form)
+        files[subgraph_meta_path(folder)] = json_bytes(form.artifact.meta)
+        for path, data in sorted(form.artifact.files.items()):
             files[f"{folder}/{path}"] = data
     meta = ModelMeta(
         format_version=FORMAT_VERSION,
@@ -112,8 +132,9 @@ def graph_digest(graph: Graph) -> str:
     return hashlib.sha256(bare.dump().encode()).hexdigest()
 
 
-def _folder(subgraph: Subgraph) -> str:
-    return "S" + subgraph.name[1:]
+def _folder(subgraph: Subgraph, form: LinkedForm) -> str:
+    own = "S" + subgraph.name[1:]
+    return f"{own}/{form.folder}" if form.folder else own
 
 
 def _model_constants(graph: Graph) -> dict[str, Constant]:
@@ -128,32 +149,37 @@ def _model_constants(graph: Graph) -> dict[str, Constant]:
 
 
 def _tensor_meta(tensor: Tensor, label: str = "") -> TensorMeta:
-    return TensorMeta(
-        name=tensor.name, shape=tensor.shape, dtype=tensor.dtype, layout=tensor.layout, label=label
-    )
+    return TensorMeta(name=tensor.name, shape=tensor.shape, dtype=tensor.dtype, layout=tensor.layout, label=label)
 
 
 def _subgraph_meta(item: LinkedSubgraph) -> SubgraphMeta:
     part = item.subgraph
     return SubgraphMeta(
+        **{**_form_fields(part, item.first), "devices": tuple(map(str, part.devices))},
         name=part.name,
-        folder=_folder(part),
-        devices=tuple(str(d) for d in part.devices),
-        backend=item.backend,
         inputs=part.graph.inputs,
         outputs=part.graph.outputs,
         ops=tuple(op.name for op in part.graph.ops),
-        target=dict(item.target),
-        produced_by=dict(item.artifact.produced_by),
-        executed_on=item.artifact.executed_on,
+        alternatives=tuple(FormMeta(**_form_fields(part, form)) for form in item.alternatives),
+        fallback=FormMeta(**_form_fields(part, item.fallback)) if item.fallback else None,
+        no_fallback=item.no_fallback,
     )
+
+
+def _form_fields(part: Subgraph, form: LinkedForm) -> dict[str, Any]:
+    return {
+        "folder": _folder(part, form),
+        "devices": tuple(map(str, form.devices)),
+        "backend": form.backend,
+        "target": dict(form.target),
+        "produced_by": dict(form.artifact.produced_by),
+        "executed_on": form.artifact.executed_on,
+    }
 
 
 def _source_lines(op: Op) -> list[SourceLine]:
     return [
-        SourceLine(
-            op=op.name, kind=op.op, file=o.file, line=o.line, function=o.function, module=o.module, code=o.code
-        )
+        SourceLine(op=op.name, kind=op.op, file=o.file, line=o.line, function=o.function, module=o.module, code=o.code)
         for o in op.origins[:1]
     ]
 
@@ -169,7 +195,8 @@ def _toolchain() -> dict[str, str]:
 
 
 def _request_bytes(graph: Graph, split: Split, linked: Sequence[LinkedSubgraph]) -> int:
-    """What one request needs at most: inputs, every produced border or output, and each subgraph's arena."""
+    """What one request needs at most: inputs, every produced border or output, and each subgraph's largest arena."""
     names = dict.fromkeys((*graph.inputs, *(n for item in linked for n in item.subgraph.graph.outputs)))
     borders = sum(-(-graph.type_of(n).nbytes // 64) * 64 for n in names)
-    return borders + sum(int(item.artifact.meta.get("arena_bytes", 0)) for item in linked)
+    arenas = (max(int(form.artifact.meta.get("arena_bytes", 0)) for form in item.forms) for item in linked)
+    return borders + sum(arenas)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 from devices import DeviceRef, InternalError, OptimaError
@@ -17,8 +18,30 @@ from optima.backends import backend_of, default_backend
 from optima.backends.base import CompileOptions, Job, SubgraphArtifact
 from optima.graph import Graph
 from optima.ops.entry import Answer, No, Yes
-from optima.packaging import LinkedSubgraph
+from optima.packaging import LinkedForm
 from optima.partition import Subgraph
+
+#: the folder of a first choice within its subgraph's
+_FIRST = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """A subgraph to be compiled for one kind: ``devices`` share the form; ``folder`` lies in the subgraph's own."""
+
+    subgraph: Subgraph
+    devices: tuple[DeviceRef, ...]
+    folder: str
+
+    @property
+    def device(self) -> DeviceRef:
+        """The device that its backend is asked about."""
+        return self.devices[0]
+
+    @property
+    def title(self) -> str:
+        """What errors call it."""
+        return f"{self.subgraph.name} for {self.device}" if self.folder else self.subgraph.name
 
 
 class Router:
@@ -46,28 +69,41 @@ class Router:
                 raise TypeError(f"no answer for {', '.join(unanswered[:5])}")
         return answers
 
-    def plan(self, part: Subgraph, calibration: Any) -> Sequence[Job]:
-        """The subgraph's compile jobs."""
-        device = part.devices[0]
-        name = self.backend_name(device)
-        with _held(name, "plan", part.name):
-            jobs = backend_of(name).plan(part.graph, device, self.options, calibration)
+    def forms(self, part: Subgraph) -> tuple[Form, ...]:
+        """One form for each kind of the subgraph's list, in the list's order: devices of a kind share theirs."""
+        kinds = dict.fromkeys(device.kind for device in part.devices)
+        return tuple(
+            Form(part, tuple(d for d in part.devices if d.kind is kind), _FIRST if n == 0 else f"alternative_{n}")
+            for n, kind in enumerate(kinds)
+        )
+
+    def plan(self, form: Form, calibration: Any) -> Sequence[Job]:
+        """The form's compile jobs."""
+        name = self.backend_name(form.device)
+        with _held(name, "plan", form.title):
+            jobs = backend_of(name).plan(form.subgraph.graph, form.device, self._options(form), calibration)
             for job in jobs:
                 if not isinstance(job, Job) or not re.fullmatch(r"[0-9a-f]{64}", job.key):
                     raise TypeError(f"{job!r:.80} is not a Job with a hex sha256 key")
         return jobs
 
-    def link(self, part: Subgraph, results: Mapping[str, bytes]) -> LinkedSubgraph:
-        """The subgraph with its files."""
-        device = part.devices[0]
-        name = self.backend_name(device)
-        with _held(name, "link", part.name):
+    def link(self, form: Form, results: Mapping[str, bytes]) -> LinkedForm:
+        """The form with its files."""
+        name = self.backend_name(form.device)
+        options = self._options(form)
+        with _held(name, "link", form.title):
             backend = backend_of(name)
-            artifact = backend.link(part.graph, device, self.options, results)
+            artifact = backend.link(form.subgraph.graph, form.device, options, results)
             if not isinstance(artifact, SubgraphArtifact):
                 raise TypeError(f"{artifact!r:.80} is not a SubgraphArtifact")
             json_bytes(artifact.meta)
-            return LinkedSubgraph(part, name, backend.resolve(device, self.options), artifact)
+            return LinkedForm(form.devices, form.folder, name, backend.resolve(form.device, options), artifact)
+
+    def _options(self, form: Form) -> CompileOptions:
+        """The caller's options; what a further form dumps goes into a folder of its own."""
+        if form.folder == _FIRST or not self.options.dump_dir:
+            return self.options
+        return replace(self.options, dump_dir=f"{self.options.dump_dir}/{form.folder}")
 
 
 @contextmanager

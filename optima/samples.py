@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from devices import Problem, UserError
 from optima.graph import Graph
 from torch2nx.errors import ArgumentsError
 from torch2nx.pytree import flatten_inputs
+
+if TYPE_CHECKING:
+    import torch
 
 
 class SampleError(UserError):
@@ -18,16 +25,37 @@ class SampleError(UserError):
     """
 
 
-def check_samples(graph: Graph, samples: Sequence[tuple[Any, ...]] | None, need_gpu: bool) -> None:
+_NPZ = "np.savez(path, x=np.stack(images)): an array per argument of the module, whose first axis counts the samples"
+
+
+def read_samples(path: Path) -> list[Mapping[str, torch.Tensor]]:
+    """Samples from an ``.npz`` of one array per argument of the module: ``array[k]`` is that argument of the k-th.
+
+    Raises SampleError for a file that cannot be read and for arrays of different lengths.
+    """
+    import torch
+
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: np.asarray(stored[name]) for name in stored.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise SampleError(f"the samples {path} cannot be read: {error}", hint=_NPZ) from error
+    counts = {array.shape[:1] for array in arrays.values()}
+    if len(counts) != 1 or () in counts:
+        rows = [Problem(name, f"has shape {list(array.shape)}") for name, array in arrays.items()]
+        raise SampleError(f"{path} does not hold one row per sample", problems=rows, hint=_NPZ)
+    ((count,),) = counts
+    return [{name: torch.tensor(array[k]) for name, array in arrays.items()} for k in range(count)]
+
+
+def check_samples(graph: Graph, samples: Sequence[Any] | None, need_gpu: bool) -> None:
     """Raises SampleError listing every sample of the wrong number, shape or dtype; needs CUDA with need_gpu."""
     if need_gpu:
         _check_cuda()
     if samples is None:
         return
     if not isinstance(samples, list | tuple):
-        raise SampleError(
-            f"sample_inputs is a {type(samples).__name__}", hint="pass a list of tuples of torch tensors"
-        )
+        raise SampleError(f"sample_inputs is a {type(samples).__name__}", hint="pass a list of tuples of torch tensors")
     problems = [p for i, sample in enumerate(samples) for p in _misfits(graph, i, sample)]
     if problems:
         raise SampleError(

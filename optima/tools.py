@@ -21,7 +21,15 @@ _SHOWN = 2000
 _VERSION = re.compile(r"\d+(?:\.\d+)+[\w.+-]*")
 
 
-class ToolMissing(UserError):
+class NotUsableHere(UserError):
+    """Something outside of Optima that a step needs is absent on this machine, or fails: a tool, a driver, a device.
+
+    Example: ``load_model(path, fallback=True)`` of a model for ``"MALI:0"`` without a Vulkan driver. The runtime then
+    tries what is next: another device of the preference list, the CPU's form. Fix: what the hint of each says.
+    """
+
+
+class ToolMissing(NotUsableHere):
     """A compiler that a device of the map needs, and that is not on this machine.
 
     Example: a map with ``"MALI:0"`` where ``optima[spirv]`` is not installed.
@@ -29,7 +37,7 @@ class ToolMissing(UserError):
     """
 
 
-class ToolFailed(UserError):
+class ToolFailed(NotUsableHere):
     """An external tool that failed, hung or wrote nothing. The message has its output and the command to repeat.
 
     Example: a vendor's converter that does not know an operator. Fix: what the tool says, or map the ops elsewhere.

@@ -43,6 +43,7 @@ ROOMS = (
     ("optima.runtime",),
     ("optima.report", "optima.samples", "optima.packaging", "optima.errors"),
     ("optima.routing", "optima.installed"),
+    ("optima.forms",),
     ("optima.manager", "optima.verification"),
     ("optima.cli",),
     ("optima",),

@@ -7,13 +7,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import optima
 from examples.models import MODELS
 from optima.cli import CompileJob
 from optima.graph import Graph
+from optima.samples import SampleError, read_samples
 from torch2nx.converter import Torch2GraphConverter
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,3 +71,27 @@ def test_a_refusal_is_text_and_status_1(folder: Path) -> None:
     assert "nowhere" in optima_command("inspect", str(folder / "nowhere"), status=1)
     with pytest.raises(optima.JobError):
         CompileJob.read(folder / "absent.toml")
+
+
+def test_samples_and_options_of_a_job_reach_the_compiler(folder: Path) -> None:
+    x, y = np.zeros((2, 1, 3, 32, 32), np.float32), np.ones((2, 1, 1, 32, 32), np.float32)
+    np.savez(folder / "samples.npz", x=x, y=y)
+    text = (folder / "job.toml").read_text() + 'samples = "samples.npz"\ndevice_options.X64 = { speed = 9 }\n'
+    (folder / "options.toml").write_text(text)
+    job = CompileJob.read(folder / "options.toml")
+    assert job.samples is not None
+    samples = read_samples(job.samples)
+    assert [list(sample) for sample in samples] == [["x", "y"]] * 2
+    assert all(sample["y"].shape == (1, 1, 32, 32) and sample["y"].min() == 1 for sample in samples)
+    for command in ("check", "compile"):
+        assert "speed" in optima_command(command, str(folder / "options.toml"), status=1)
+
+
+@pytest.mark.parametrize("arrays", [{}, {"x": np.zeros(2), "y": np.zeros(3)}, {"x": np.float32(1)}])
+def test_samples_that_do_not_count_alike_are_refused(folder: Path, arrays: dict[str, Any]) -> None:
+    np.savez(folder / "odd.npz", **arrays)
+    with pytest.raises(SampleError, match="one row per sample"):
+        read_samples(folder / "odd.npz")
+    (folder / "odd.npz").write_bytes(b"PK no archive")
+    with pytest.raises(SampleError, match="cannot be read"):
+        read_samples(folder / "odd.npz")

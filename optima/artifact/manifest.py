@@ -76,16 +76,12 @@ class TransferMeta(_Strict):
     kind: Literal["alias", "copy"]
 
 
-class SubgraphMeta(_Strict):
-    """One subgraph, in execution order. ``devices`` is its preference list, ``backend`` who compiled it."""
+class FormMeta(_Strict):
+    """A subgraph as one backend compiled it for one kind. ``devices``: those of the preference list that it serves."""
 
-    name: str
     folder: str
     devices: tuple[str, ...]
     backend: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    ops: tuple[str, ...]
     target: dict[str, Any]
     produced_by: dict[str, str] = {}
     executed_on: str = ""
@@ -94,6 +90,32 @@ class SubgraphMeta(_Strict):
     def meta_path(self) -> str:
         """The path of its ``<subgraph>.meta`` under the root."""
         return subgraph_meta_path(self.folder)
+
+
+class SubgraphMeta(FormMeta):
+    """One subgraph, in execution order. ``devices`` is its whole preference list; the fields of a form are those of its
+    first choice.
+
+    ``alternatives`` are the forms for the list's other kinds. ``fallback`` is the form for the CPU that runs where
+    ``fallback=True`` allows it and nothing else can; ``no_fallback`` says why there is none.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    ops: tuple[str, ...]
+    alternatives: tuple[FormMeta, ...] = ()
+    fallback: FormMeta | None = None
+    no_fallback: str = ""
+
+    @property
+    def forms(self) -> tuple[FormMeta, ...]:
+        """The first choice, the alternatives, and the fallback if there is one."""
+        return (self, *self.alternatives, *([self.fallback] if self.fallback else []))
+
+    def form_for(self, device: str) -> FormMeta:
+        """The form that a device of the preference list runs."""
+        return next((form for form in self.alternatives if device in form.devices), self)
 
 
 class SourceLine(_Strict):

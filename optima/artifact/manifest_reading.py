@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from devices import Problem
 from optima.artifact.errors import COMPILE_AGAIN, ArtifactError
-from optima.artifact.manifest import FORMAT_VERSION, KERNEL_ABI, WEIGHTS, ModelMeta, why_not_a_path
+from optima.artifact.manifest import FORMAT_VERSION, KERNEL_ABI, WEIGHTS, ModelMeta, SubgraphMeta, why_not_a_path
 
 _SHOWN = 20
 
@@ -70,17 +70,11 @@ def _inconsistencies(meta: ModelMeta) -> list[Problem]:
     problems = [
         *_repeated("files", (file.path for file in meta.files)),
         *_repeated("subgraphs", (part.name for part in meta.subgraphs)),
-        *_repeated("subgraphs", (part.folder for part in meta.subgraphs)),
+        *_repeated("subgraphs", (form.folder for part in meta.subgraphs for form in part.forms)),
         *_repeated("inputs", (tensor.name for tensor in meta.inputs)),
         *_repeated("borders", (tensor.name for tensor in meta.borders)),
     ]
-    for part in meta.subgraphs:
-        if why_not_a_path(part.folder):
-            problems.append(Problem(part.name, f"folder {part.folder!r} {why_not_a_path(part.folder)}"))
-        elif part.meta_path not in paths:
-            problems.append(Problem(part.name, f"its {part.meta_path} is not listed in files"))
-        if not part.devices:
-            problems.append(Problem(part.name, "has no device"))
+    problems += [problem for part in meta.subgraphs for problem in _form_problems(part, paths)]
     problems += [
         Problem(transfer.tensor, f"is transferred to or from {end!r}, which is no subgraph")
         for transfer in meta.transfers
@@ -91,6 +85,21 @@ def _inconsistencies(meta: ModelMeta) -> list[Problem]:
     if meta.constants and WEIGHTS not in paths:
         problems.append(Problem("constants", f"{WEIGHTS} is not listed in files"))
     return problems
+
+
+def _form_problems(part: SubgraphMeta, paths: Container[str]) -> Iterator[Problem]:
+    """Every form has a folder of its own with its meta in it, and serves devices, an alternative some of the list's."""
+    for form in part.forms:
+        if why_not_a_path(form.folder):
+            yield Problem(part.name, f"folder {form.folder!r} {why_not_a_path(form.folder)}")
+        elif form.meta_path not in paths:
+            yield Problem(part.name, f"its {form.meta_path} is not listed in files")
+        if not form.devices:
+            yield Problem(part.name, "has no device")
+    for form in part.alternatives:
+        strange = [device for device in form.devices if device not in part.devices]
+        if strange:
+            yield Problem(part.name, f"{form.folder} is for {', '.join(strange)}, which its list does not hold")
 
 
 def _symbol_problems(meta: ModelMeta) -> list[Problem]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from devices import Problem
 from optima.artifact.errors import COMPILE_AGAIN, ArtifactError
-from optima.artifact.manifest import MODEL_META, REPORT, WEIGHTS, ModelMeta, why_not_a_path
+from optima.artifact.manifest import MODEL_META, REPORT, WEIGHTS, FormMeta, ModelMeta, why_not_a_path
 from optima.artifact.manifest_reading import parse_meta
 from optima.artifact.tree import Tree
 from optima.artifact.weights import Array, parse_weights
@@ -44,23 +44,27 @@ class LoadedArtifact:
         """Tensors that are constants of the whole model (an output that no input reaches), by tensor name."""
         return {name: self._constant(key, MODEL_META) for name, key in self.meta.constants.items()}
 
-    def subgraph_view(self, index: int) -> SubgraphView:
-        """What the ``load`` of subgraph ``index``'s backend gets. ``files`` go by name within its folder.
+    def subgraph_view(self, index: int, form: FormMeta | None = None) -> SubgraphView:
+        """What the ``load`` of subgraph ``index``'s backend gets, in its first form or another of its forms.
 
-        Raises ArtifactError when its ``<subgraph>.meta`` is not JSON or names a constant that is not there.
+        ``files`` go by name within the form's folder. Raises ArtifactError when its ``<subgraph>.meta`` is not JSON or
+        names a constant that is not there.
         """
         part = self.meta.subgraphs[index]
-        prefix = part.folder + "/"
-        meta = self._json(part.meta_path)
+        form = form or part
+        meta = self._json(form.meta_path)
+        prefix = f"{form.folder}/"
+        inner = tuple(f"{other.folder}/" for other in part.forms if other.folder.startswith(prefix))
+        files = {
+            path.removeprefix(prefix): data
+            for path, data in self.files.items()
+            if path.startswith(prefix) and not path.startswith(inner) and path != form.meta_path
+        }
         return SubgraphView(
             name=part.name,
             meta=meta,
-            files={
-                path.removeprefix(prefix): data
-                for path, data in self.files.items()
-                if path.startswith(prefix) and path != part.meta_path
-            },
-            constants=self._constants(meta.get("constants", []), part.meta_path),
+            files=files,
+            constants=self._constants(meta.get("constants", []), form.meta_path),
             inputs=part.inputs,
             outputs=part.outputs,
         )

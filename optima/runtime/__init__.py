@@ -22,6 +22,7 @@ from optima.runtime.errors import (
     ExtensionError,
     InputError,
     RequestError,
+    SubgraphFailed,
     UnknownTensor,
     WrongCpu,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "OptimaError",
     "ProfileData",
     "RequestError",
+    "SubgraphFailed",
     "SubgraphInfo",
     "SubgraphProfile",
     "Tensor",

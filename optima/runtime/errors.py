@@ -31,7 +31,7 @@ class DeviceAbsent(UserError):
     """Devices that the model was compiled for and that this machine lacks. All of them are listed.
 
     Example: a model with a subgraph on ``ARM64:0``, loaded on an x86-64 machine.
-    Fix: compile with another map, or ``load_model(path, fallback=True)`` where the backend has a simulator.
+    Fix: compile with another map, or ``load_model(path, fallback=True)``: a simulator, or the CPU, runs instead.
     """
 
 
@@ -40,6 +40,14 @@ class WrongCpu(UserError):
 
     Example: a model compiled on a machine with AVX-512, loaded on one without.
     Fix: ``optimize(..., target_cpu="x86-64-v3")``, or compile on the machine that runs it.
+    """
+
+
+class SubgraphFailed(UserError, RuntimeError):
+    """A subgraph that failed while it ran: its device vanished, or its backend's library raised something.
+
+    Example: the stick of ``MYRIAD:0`` is pulled out during an inference.
+    Fix: what the message says; ``load_model(path, fallback=True)`` runs without a device that is gone.
     """
 
 

@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
-from devices import DeviceRef, Family, MalformedDevice, Problem
+from devices import DeviceRef, Family, Problem
 from optima.artifact.errors import COMPILE_AGAIN, ArtifactError
-from optima.artifact.manifest import ModelMeta, SubgraphMeta
+from optima.artifact.manifest import ModelMeta, SubgraphMeta, TransferMeta
 from optima.artifact.reader import LoadedArtifact
-from optima.backends import Load, loader_of
+from optima.backends import Load
 from optima.backends.base import LoadEnv
 from optima.native import available_cores
 from optima.runtime.borders import plan_borders
+from optima.runtime.choice import Candidate, candidates_of, load_first
 from optima.runtime.errors import DeviceAbsent
 from optima.runtime.lanes import schedule_of
-from optima.runtime.presence import available_devices, check_cpu, presence_of
+from optima.runtime.presence import available_devices, check_cpu
 from optima.runtime.session import Loaded, LoadedSubgraph
 from torch2nx.errors import ArgumentsError
 from torch2nx.pytree import count_inputs, count_outputs
-
-
-@dataclass(frozen=True, eq=False)
-class _Choice:
-    """A subgraph with the device and the loader chosen for it."""
-
-    part: SubgraphMeta
-    device: DeviceRef
-    load: Load
-    present: bool
 
 
 def load_artifact(
@@ -41,35 +32,43 @@ def load_artifact(
     then ArtifactError, and what the backends' loaders raise.
     """
     _check_structures(artifact.meta)
-    choices = [_choose(part, extensions) for part in artifact.meta.subgraphs]
-    absent = [c for c in choices if not c.present]
-    if absent and not fallback:
-        here = ", ".join(map(str, available_devices())) or "none"
-        raise DeviceAbsent(
-            f"{artifact.meta.name} needs devices that are not here",
-            problems=[Problem(", ".join(c.part.devices), f"needed by {c.part.name}") for c in absent],
-            hint=f"here are {here}: compile with a map to these{_simulators(absent)}",
-        )
-    check_cpu([c.part for c in choices])
+    choices = [candidates_of(part, extensions, fallback) for part in artifact.meta.subgraphs]
+    _refuse_absent(artifact.meta, choices)
+    check_cpu([(c.part.name, c.form, c.device) for c, *others in choices if not others])
+    env = LoadEnv(available_cores(), fallback, log)
+    parts = tuple(load_first(ways, artifact, index, env) for index, ways in enumerate(choices))
     constants = artifact.constants
-    schedule = schedule_of(artifact.meta.subgraphs, [c.device for c in choices])
+    schedule = schedule_of(artifact.meta.subgraphs, [part.computes_on for part in parts])
     plan = plan_borders(artifact.meta, constants, reuse=not schedule.concurrent)
-    threads = available_cores()
-    parts = []
-    for index, choice in enumerate(choices):
-        if not choice.present:
-            log.warning("%s: %s is absent, a fallback runs instead", choice.part.name, choice.device)
-        env = LoadEnv(threads, fallback, log, choice.present)
-        executable = choice.load(artifact.subgraph_view(index), choice.device, env)
-        parts.append(LoadedSubgraph(choice.part, choice.device, executable, not choice.present))
-    return Loaded(artifact.meta, tuple(parts), constants, plan, schedule)
+    return Loaded(artifact.meta, parts, constants, plan, schedule, _transfers(artifact.meta, parts))
 
 
-def _simulators(absent: Sequence[_Choice]) -> str:
-    """The rest of the hint: only devices beside the CPU have simulators."""
-    if all(choice.device.kind.family is Family.CPU for choice in absent):
+def _refuse_absent(meta: ModelMeta, choices: Sequence[Sequence[Candidate]]) -> None:
+    absent = [part for part, ways in zip(meta.subgraphs, choices, strict=True) if not ways]
+    if not absent:
+        return
+    here = ", ".join(map(str, available_devices())) or "none"
+    raise DeviceAbsent(
+        f"{meta.name} needs devices that are not here",
+        problems=[Problem(", ".join(part.devices), f"needed by {part.name}") for part in absent],
+        hint=f"here are {here}: compile with a map to these{_simulators(absent)}",
+    )
+
+
+def _simulators(absent: Sequence[SubgraphMeta]) -> str:
+    """The rest of the hint: only devices beside the CPU have something that stands in."""
+    if all(DeviceRef.parse(text).kind.family is Family.CPU for part in absent for text in part.devices):
         return "; another architecture's code has no simulator inside this process"
-    return ", or pass fallback=True to run on a simulator"
+    return ", or pass fallback=True to run on a simulator, or on the CPU"
+
+
+def _transfers(meta: ModelMeta, parts: Sequence[LoadedSubgraph]) -> tuple[TransferMeta, ...]:
+    """The manifest's transfers with the kind that they have between the devices chosen here."""
+    on_cpu = {part.meta.name: part.computes_on.kind.family is Family.CPU for part in parts}
+    kinds: list[Literal["alias", "copy"]] = [
+        "alias" if on_cpu[t.source] and on_cpu[t.target] else "copy" for t in meta.transfers
+    ]
+    return tuple(t.model_copy(update={"kind": kind}) for t, kind in zip(meta.transfers, kinds, strict=True))
 
 
 def _check_structures(meta: ModelMeta) -> None:
@@ -88,15 +87,3 @@ def _check_structures(meta: ModelMeta) -> None:
                 problems.append(Problem(key, f"holds {number} tensors, and the model has {len(tensors)}"))
     if problems:
         raise ArtifactError("model.meta contradicts itself", problems=problems, hint=COMPILE_AGAIN)
-
-
-def _choose(part: SubgraphMeta, extensions: Mapping[str, Load]) -> _Choice:
-    """The first device of the preference list that is present; the first of all where none is."""
-    load = extensions.get(part.backend) or loader_of(part.backend)
-    is_present: Callable[[DeviceRef], bool] = presence_of(load)
-    try:
-        devices = [DeviceRef.parse(text) for text in part.devices]
-    except MalformedDevice as error:
-        raise ArtifactError(f"{part.name}: {error.message}", hint=COMPILE_AGAIN) from None
-    present = [device for device in devices if is_present(device)]
-    return _Choice(part, (present or devices)[0], load, bool(present))

@@ -22,8 +22,10 @@ from torch2nx.pytree import flatten_inputs, unflatten_outputs
 
 @dataclass(frozen=True)
 class SubgraphInfo:
-    """Where a subgraph runs. ``simulated``: its device is absent, and its backend's fallback stands in; ``runs_on``
-    then says what that is, in words ("" where the backend does not say)."""
+    """Where a subgraph runs. ``device`` is the chosen one of its preference list, ``backend`` made the form that runs.
+
+    ``simulated``: the device is absent, and its backend's simulator stands in, or the CPU by a form of its own;
+    ``runs_on`` says what computes, in words ("" where the backend does not say)."""
 
     name: str
     device: DeviceRef
@@ -90,12 +92,12 @@ class Model:
             SubgraphInfo(
                 s.meta.name,
                 s.device,
-                s.meta.backend,
+                s.form.backend,
                 s.meta.ops,
                 s.meta.inputs,
                 s.meta.outputs,
                 s.simulated,
-                getattr(s.executable, "runs_on", ""),
+                s.runs_on,
             )
             for s in self._loaded.subgraphs
         )
@@ -110,9 +112,7 @@ class Model:
     def create_request(self) -> InferRequest:
         """A request with buffers of its own, at most ``meta.request_bytes``. Raises UserError if they do not
         fit into memory."""
-        return InferRequest(
-            Session(self._loaded), self.input_tensors_info, self.output_tensors_info, self._log
-        )
+        return InferRequest(Session(self._loaded), self.input_tensors_info, self.output_tensors_info, self._log)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it as the module was called; the result has the module's structure, with numpy arrays.
@@ -132,9 +132,7 @@ class Model:
         outputs = self._compute(conform(self.input_tensors_info, inputs), logical=False)
         return dict(zip((t.title for t in self.output_tensors_info), outputs, strict=True))
 
-    def flatten_inputs(
-        self, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
-    ) -> dict[str, Array]:
+    def flatten_inputs(self, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> dict[str, Array]:
         """Logical: the module's own arguments as arrays by tensor name. Raises InputError."""
         arrays = conform_logical(self.input_tensors_info, self._leaves(args, kwargs or {}))
         return {t.name: a for t, a in zip(self.input_tensors_info, arrays, strict=True)}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 
-from devices import DeviceEnum, DeviceRef, Family, Problem
-from optima.artifact.manifest import SubgraphMeta
+from devices import DeviceEnum, DeviceRef, Family, Problem, spec_of
+from optima.artifact.manifest import FormMeta
+from optima.backends import loader_of
 from optima.native.cpu_features import missing, process_machine
 from optima.runtime.errors import WrongCpu
 
@@ -20,6 +22,9 @@ _MACHINES = {
     "arm64": (DeviceEnum.DEVICE_KIND_ARM64, ("aarch64", "arm64")),
     "armv7l": (DeviceEnum.DEVICE_KIND_ARM, ("arm", "armv7", "armv7a")),
 }
+
+#: instances of a kind that are looked for
+_MOST = 64
 
 _LACKING = 'compile it on this machine, or with target_cpu="x86-64-v3" for most x86-64 machines'
 _FOREIGN = (
@@ -37,9 +42,18 @@ def host_kind() -> DeviceEnum | None:
 
 
 def available_devices() -> tuple[DeviceRef, ...]:
-    """One instance of each kind that is here. Of a CPU kind every index exists, and all share the cores."""
-    kind = host_kind()
-    return () if kind is None else (DeviceRef(kind, 0),)
+    """The devices that are here, as far as the backends of their kinds can tell: hardware with its driver.
+
+    Of this machine's CPU kind one instance stands for all: every index exists, and they share the cores.
+    """
+    found = [DeviceRef(kind, 0)] if (kind := host_kind()) else []
+    for other in DeviceEnum:
+        backend = spec_of(other).backend
+        if other.family is not Family.CPU and backend:
+            is_present = presence_of(loader_of(backend))
+            instances = (DeviceRef(other, index) for index in range(_MOST))
+            found += takewhile(is_present, instances)
+    return tuple(found)
 
 
 def presence_of(load: Callable[..., object]) -> Present:
@@ -49,11 +63,13 @@ def presence_of(load: Callable[..., object]) -> Present:
     return found
 
 
-def check_cpu(parts: Sequence[SubgraphMeta]) -> None:
-    """Raise WrongCpu, with every subgraph that holds code which this CPU cannot execute."""
-    problems = [problem for part in parts for problem in _cpu_problems(part)]
+def check_cpu(parts: Sequence[tuple[str, FormMeta, DeviceRef]]) -> None:
+    """``parts``: a subgraph's name, the form that is to run and its device. Raise WrongCpu, with every subgraph whose
+    form is code for a CPU that this one cannot execute."""
+    on_cpu = [(name, form) for name, form, device in parts if device.kind.family is Family.CPU]
+    problems = [problem for name, form in on_cpu for problem in _cpu_problems(name, form)]
     if problems:
-        foreign = any(not _is_of_this_machine(triple) for part in parts if (triple := _cpu_triple(part)))
+        foreign = any(not _is_of_this_machine(triple) for _, form in on_cpu if (triple := _triple(form)))
         raise WrongCpu(
             "this CPU cannot execute the model",
             problems=problems,
@@ -61,21 +77,21 @@ def check_cpu(parts: Sequence[SubgraphMeta]) -> None:
         )
 
 
-def _cpu_problems(part: SubgraphMeta) -> Iterator[Problem]:
-    triple = _cpu_triple(part)
+def _cpu_problems(name: str, form: FormMeta) -> Iterator[Problem]:
+    triple = _triple(form)
     if not triple:
         return
     if not _is_of_this_machine(triple):
-        yield Problem(part.name, f"was compiled for {triple}, and this is a {process_machine()}")
+        yield Problem(name, f"was compiled for {triple}, and this is a {process_machine()}")
         return
-    features = part.target.get("features")
+    features = form.target.get("features")
     if not isinstance(features, list | tuple) or not all(isinstance(f, str) for f in features):
-        yield Problem(part.name, "does not say which CPU features its code needs")
+        yield Problem(name, "does not say which CPU features its code needs")
         return
     lacking = missing(features)
     if lacking:
-        cpu = part.target.get("cpu", "another CPU")
-        yield Problem(part.name, f"was compiled for {cpu}; this CPU lacks {', '.join(lacking)}")
+        cpu = form.target.get("cpu", "another CPU")
+        yield Problem(name, f"was compiled for {cpu}; this CPU lacks {', '.join(lacking)}")
 
 
 def _is_of_this_machine(triple: str) -> bool:
@@ -84,8 +100,7 @@ def _is_of_this_machine(triple: str) -> bool:
     return triple.partition("-")[0] in names
 
 
-def _cpu_triple(part: SubgraphMeta) -> str:
-    """What the code of a subgraph for a CPU was compiled for; "" for one that says nothing, or of another device."""
-    triple = part.target.get("triple")
-    is_cpu = any(DeviceRef.parse(device).kind.family is Family.CPU for device in part.devices)
-    return triple if is_cpu and isinstance(triple, str) else ""
+def _triple(form: FormMeta) -> str:
+    """What a form's code was compiled for; "" for one that says nothing."""
+    triple = form.target.get("triple")
+    return triple if isinstance(triple, str) else ""

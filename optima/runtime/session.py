@@ -3,39 +3,68 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
-from devices import DeviceRef, InternalError, UserError
-from optima.artifact.manifest import ModelMeta, SubgraphMeta, SymbolMeta, TensorMeta
+from devices import DeviceRef, InternalError, OptimaError, UserError
+from optima.artifact.manifest import FormMeta, ModelMeta, SubgraphMeta, SymbolMeta, TensorMeta, TransferMeta
 from optima.backends.base import Executable
 from optima.runtime.borders import BorderPlan
+from optima.runtime.errors import SubgraphFailed
 from optima.runtime.lanes import Schedule, run_all
 from optima.runtime.profile import KernelProfile, ProfileData, SubgraphProfile, TransferProfile
 from optima.runtime.tensors import Array, border_axes
+from optima.tools import NotUsableHere
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedSubgraph:
-    """A subgraph that is ready to run. ``simulated``: its device is absent, and a fallback stands in."""
+    """A subgraph that is ready to run, in the form that was chosen for ``device``.
+
+    ``simulated``: ``device`` is absent, and what ``runs_on`` names stands in. ``computes_on``: whose lane it takes,
+    ``device`` itself unless the CPU's form stands in.
+    """
 
     meta: SubgraphMeta
+    form: FormMeta
     device: DeviceRef
     executable: Executable
-    simulated: bool = False
+    simulated: bool
+    runs_on: str
+    computes_on: DeviceRef
 
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """What all requests of a model share: subgraphs in execution order, constants, and the border plan."""
+    """What all requests of a model share: subgraphs in execution order, constants, the border plan and transfers."""
 
     meta: ModelMeta
     subgraphs: Sequence[LoadedSubgraph]
     constants: Mapping[str, Array]
     plan: BorderPlan
     schedule: Schedule
+    transfers: Sequence[TransferMeta]
+
+
+@contextmanager
+def _named(part: LoadedSubgraph) -> Iterator[None]:
+    """Errors of a subgraph's run say which it was, and where: of a device that vanished, of a backend's library."""
+    subject = f"{part.meta.name} failed on {part.runs_on or part.device}"
+    try:
+        yield
+    except NotUsableHere as error:
+        raise type(error)(f"{subject}: {error.message}", problems=error.problems, hint=error.hint) from error
+    except OptimaError:
+        raise
+    # A backend's library may raise anything, and its words alone do not say what it was doing.
+    except Exception as error:
+        raise SubgraphFailed(
+            f"{subject}: {type(error).__name__}: {error}",
+            hint="if the device was taken away, load the model again with fallback=True to run without it",
+        ) from error
 
 
 class Session:
@@ -87,7 +116,8 @@ class Session:
 
     def _run_one(self, step: int) -> None:
         start = time.perf_counter_ns()
-        self._invocations[step].run()
+        with _named(self._loaded.subgraphs[step]):
+            self._invocations[step].run()
         self._elapsed_us[step] = (time.perf_counter_ns() - start) / 1000
 
     def trace(self) -> dict[str, Array]:
@@ -101,13 +131,11 @@ class Session:
     def profile(self) -> ProfileData:
         """What the last run took."""
         parts = [
-            SubgraphProfile(
-                part.meta.name, str(part.device), us, tuple(KernelProfile(*k) for k in run.timings())
-            )
+            SubgraphProfile(part.meta.name, str(part.device), us, tuple(KernelProfile(*k) for k in run.timings()))
             for part, run, us in zip(self._loaded.subgraphs, self._invocations, self._elapsed_us, strict=True)
         ]
         transfers = tuple(
-            TransferProfile(t.tensor, t.source, t.target, t.nbytes, t.kind) for t in self._loaded.meta.transfers
+            TransferProfile(t.tensor, t.source, t.target, t.nbytes, t.kind) for t in self._loaded.transfers
         )
         return ProfileData(self._total_us, tuple(parts), transfers)
 

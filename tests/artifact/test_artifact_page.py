@@ -12,7 +12,7 @@ from optima.artifact import manifest
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "artifact.md").read_text()
 MODELS = (
     manifest.ModelMeta, manifest.TensorMeta, manifest.FileMeta, manifest.TransferMeta, manifest.SubgraphMeta,
-    manifest.SourceLine, manifest.SymbolMeta,
+    manifest.SourceLine, manifest.SymbolMeta, manifest.FormMeta,
 )  # fmt: skip
 
 

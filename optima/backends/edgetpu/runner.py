@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from devices import InternalError, UserError
+from devices import InternalError
+from optima.tools import NotUsableHere
 
 Array = np.ndarray[Any, Any]
 
 
-class LitertMissing(UserError):
+class LitertMissing(NotUsableHere):
     """A model compiled for the Edge TPU on a machine without LiteRT, which runs it or hands it to the device.
 
     Example: ``load_model`` of such a model where ``ai-edge-litert`` is not installed.

@@ -15,14 +15,14 @@ from optima.backends.base import LoadEnv, SubgraphView
 from optima.backends.openvino.core import core_of_process
 from optima.backends.openvino.meta import CPU_BLOB, DEVICE_BLOB, OpenvinoSubgraph
 from optima.backends.openvino.tools import INSTALL
-from optima.tools import ToolMissing
+from optima.tools import NotUsableHere, ToolMissing
 
 Array = np.ndarray[Any, Any]
 _AGAIN = "compile the model again, or copy its folder again, whole"
 _HOST_KINDS = (DeviceEnum.DEVICE_KIND_X64,)
 
 
-class BlobRefused(UserError):
+class BlobRefused(NotUsableHere):
     """A subgraph that OpenVINO can neither import nor compile here.
 
     Example: a blob and an ONNX form of an operator set that this OpenVINO does not read.

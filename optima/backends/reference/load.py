@@ -12,6 +12,7 @@ import numpy as np
 from devices import DeviceRef, UserError
 from optima.backends.base import LoadEnv, SubgraphView
 from optima.graph import Graph, Op
+from optima.tools import NotUsableHere
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 
-class TorchMissing(UserError):
+class TorchMissing(NotUsableHere):
     """A model compiled for the ``reference`` backend on a machine without PyTorch.
 
     Example: ``load_model`` of such a model where torch is not installed.

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from devices import DeviceEnum, DeviceRef, UserError
+from devices import DeviceEnum, DeviceRef
+from optima.tools import NotUsableHere
 
 INSTALL = "pip install 'optima[spirv]', and the device's Vulkan driver (apt-get install libvulkan1 mesa-vulkan-drivers)"
 
@@ -24,7 +25,7 @@ _VULKAN_1_1 = (1 << 22) | (1 << 12)
 _VULKAN_1_2 = (1 << 22) | (2 << 12)
 
 
-class VulkanMissing(UserError):
+class VulkanMissing(NotUsableHere):
     """There is no Vulkan on this machine: the ``vulkan`` package, its loader, or any driver is absent.
 
     Example: ``load_model(path, fallback=True)`` of a model for ``"MALI:0"`` where Mesa's lavapipe is not installed.

@@ -75,7 +75,7 @@ def test_without_a_myriad_compiler_the_blob_is_labelled(
     with caplog.at_level(logging.WARNING):
         module, x, made = compiled(tmp_path)
     files = sorted(p.name for p in (made.path / "Subgraph_0").iterdir())
-    assert files == ["subgraph_0.cpu.blob", "subgraph_0.meta", "subgraph_0.onnx"]
+    assert files == ["fallback", "subgraph_0.cpu.blob", "subgraph_0.meta", "subgraph_0.onnx"]
     meta = meta_of(made)
     assert meta["format"] == "openvino-cpu-blob" and not meta["compiled_for_device"]
     assert "OPTIMA_MYRIAD_PYTHON" in meta["next_command"]

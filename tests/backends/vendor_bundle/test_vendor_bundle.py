@@ -65,7 +65,7 @@ def bundle(folder: Path, kind: str, **options: Any) -> Path:
 
 @pytest.mark.parametrize("kind", ["CV22", "ARA1"])
 def test_a_bundle_without_a_command(tmp_path: Path, kind: str) -> None:
-    path = bundle(tmp_path, kind)
+    path = bundle(tmp_path, kind, cpu_fallback=False)
     part = path / "Subgraph_0"
     names = {p.relative_to(part).as_posix() for p in part.rglob("*") if p.is_file()}
     raws = {f"calib/{k:04}_tensor_0.raw" for k in range(4)}
