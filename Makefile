@@ -8,9 +8,9 @@ STAMP := $(VENV)/.installed
 
 # Qualcomm's AI Stack License holds for what `hexagon` brings in; see NOTICE.
 DEVICE_EXTRAS := openvino,hexagon,tpu,cross,spirv
-DEVICE_PACKAGES := libvulkan1 mesa-vulkan-drivers spirv-tools qemu-user libc6-arm64-cross libc6-armhf-cross libc6-i386-cross
+DEVICE_PACKAGES := libusb-1.0-0 libvulkan1 mesa-vulkan-drivers spirv-tools qemu-user libc6-arm64-cross libc6-armhf-cross libc6-i386-cross
 
-.PHONY: demo test test-slow test-devices devices-env spirv-cases lint zoo-env conformance zoo bench clean
+.PHONY: demo test test-slow test-devices devices-env myriad-env spirv-cases lint zoo-env conformance zoo bench clean
 
 $(STAMP): pyproject.toml $(wildcard optima/native/*.c optima/native/*.h)
 	@$(PYTHON) -c 'import sys; sys.exit("Optima needs Python 3.11 or newer; run: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
@@ -50,10 +50,21 @@ devices-env: $(STAMP)
 	  || { apt-get update -qq && apt-get install -qq -y $(DEVICE_PACKAGES) >/dev/null; } \
 	  || echo "apt-get could not install $(DEVICE_PACKAGES): what needs them is skipped"; \
 	else echo "for all of it, as root: apt-get install $(DEVICE_PACKAGES)"; fi
+	@for old in python3.9 python3.8; do \
+	  if $$old --version >/dev/null 2>&1; then $(MAKE) --no-print-directory myriad-env MYRIAD_PYTHON=$$old && break; fi; \
+	done; true
 	$(BIN)/optima toolchains
+
+# The last OpenVINO that compiles for MYRIAD sticks, in an environment of its own: its wheels end at CPython 3.9.
+MYRIAD_PYTHON ?= python3.8
+myriad-env:
+	test -x .venv-myriad/bin/python || $(MYRIAD_PYTHON) -m venv .venv-myriad
+	.venv-myriad/bin/python -m pip install --quiet --disable-pip-version-check openvino==2021.4.2 numpy
+	@echo "export OPTIMA_MYRIAD_PYTHON=$(CURDIR)/.venv-myriad/bin/python"
 
 # A fixed slice for real; each part skips with its reason where its tool is absent.
 test-devices: $(STAMP)
+	OPTIMA_MYRIAD_PYTHON="$${OPTIMA_MYRIAD_PYTHON:-$(wildcard $(CURDIR)/.venv-myriad/bin/python)}" \
 	OPTIMA_TEST_DEVICES=1 $(BIN)/python -m pytest -n 2 -m 'not slow' -rs tests/backends tests/tflite_export
 
 # PyTorch's own operator tests: fails for a claim of conformance/claims.txt that no longer holds. About half an hour.
@@ -72,4 +83,4 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.split
 
 clean:
-	rm -rf $(VENV) build *.egg-info optima/native/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-myriad build *.egg-info optima/native/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -25,7 +25,8 @@ def myriad_python() -> Tool:
     return program(
         "myriad-python",
         "blobs that a MYRIAD stick runs; without it they are the CPU's, and labelled so",
-        f"set {MYRIAD_PYTHON} to a Python 3.6 to 3.9 with openvino==2021.4.2 and libusb-1.0",
+        f"python3.8 -m venv old; old/bin/pip install openvino==2021.4.2 numpy; apt-get install libusb-1.0-0; "
+        f"export {MYRIAD_PYTHON}=$PWD/old/bin/python",
         env=MYRIAD_PYTHON,
         optional=True,
     )

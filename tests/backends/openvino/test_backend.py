@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import stat
+import struct
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +26,8 @@ from torch2nx.converter import Torch2GraphConverter
 pytest.importorskip("openvino", reason="the extra optima[openvino] is not installed")
 pytest.importorskip("onnx", reason="the extra optima[openvino] is not installed")
 
+#: an interpreter with openvino 2021.4.2, the last release that compiles for MYRIAD
+OLD_PYTHON = os.environ.get("OPTIMA_MYRIAD_PYTHON", "")
 X64, MYRIAD = DeviceEnum.DEVICE_KIND_X64, DeviceEnum.DEVICE_KIND_MYRIAD
 
 
@@ -210,6 +214,22 @@ def test_the_command_line_of_the_myriad_compiler(tmp_path: Path, monkeypatch: py
     assert meta["blob"] == "subgraph_0.blob" and meta["format"] == "openvino-myriad-blob"
     assert meta["compiled_for_device"] and meta["opset"] == 11
     assert_equal_to_eager(module, x, made.path)  # by its ONNX form, on the CPU
+
+
+@pytest.mark.skipif(not OLD_PYTHON, reason="OPTIMA_MYRIAD_PYTHON names no interpreter with openvino 2021.4.2")
+def test_the_real_myriad_compiler(tmp_path: Path) -> None:
+    """Blobs of version 6 (an ELF head; then the magic number 9709, a size, the version), others for other shaves."""
+    heads, blobs = set(), set()
+    for shaves in (2, 8):
+        module, x, made = compiled(
+            tmp_path, device_options={"MYRIAD": {"shaves": shaves}}, strict_targets=True, use_cache=False
+        )
+        blob = (made.path / "Subgraph_0" / "subgraph_0.blob").read_bytes()
+        magic, _, version = struct.unpack_from("<III", blob, 52)
+        heads.add((blob[:4], magic, version))
+        blobs.add(blob)
+        assert_equal_to_eager(module, x, made.path)
+    assert heads == {(b"\x7felf", 9709, 6)} and len(blobs) == 2
 
 
 def test_a_half_model_keeps_half_borders_and_weights(tmp_path: Path) -> None:
