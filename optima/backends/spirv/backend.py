@@ -20,6 +20,7 @@ from optima.backends.spirv.options import options_of
 from optima.graph import Graph, Op
 from optima.kernels.gpu.lower import own_gpu_program
 from optima.kernels.gpu.printable import refusal
+from optima.kernels.gpu.printer.glsl import Glsl
 from optima.kernels.gpu.source import source
 from optima.kernels.gpu.target import GpuTarget
 from optima.kernels.naming import canonical, kernel_key, kernel_name, toolchain_versions
@@ -138,7 +139,7 @@ def _job(part: Graph, compiler: Compiler, ops: Sequence[Op]) -> tuple[Job, str]:
     # A user's own compute is printed here: the compile process cannot import it.
     content: dict[str, Any] = {"group": part.dump()}
     if own is not None:
-        content = {"source": printed(source(own.module, _TARGET))}
+        content = {"source": printed(source(own.module, _TARGET, Glsl()))}
     origin = next((o for op in ops for o in op.origins), None)
     job = Job(
         key,

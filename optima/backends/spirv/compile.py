@@ -11,6 +11,7 @@ from optima.backends.spirv.compiler import find_compiler, module_of
 from optima.backends.spirv.words import capabilities
 from optima.graph import Graph
 from optima.kernels.gpu.lower import gpu_program
+from optima.kernels.gpu.printer.glsl import Glsl
 from optima.kernels.gpu.printer.statements import Printed
 from optima.kernels.gpu.source import Source, source
 from optima.kernels.gpu.target import GpuTarget
@@ -30,7 +31,7 @@ def compile_kernel(payload: Mapping[str, Any]) -> bytes:
     if "source" in payload:
         return _archive(payload["source"], compiler)
     program = gpu_program(Graph.parse(payload["group"]), target)
-    return _archive(printed(source(program, target)), compiler)
+    return _archive(printed(source(program, target, Glsl())), compiler)
 
 
 def printed(made: Source) -> dict[str, Any]:
