@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from devices import DeviceRef, Family, MalformedDevice, Problem
@@ -93,10 +93,10 @@ def _check_structures(meta: ModelMeta) -> None:
 def _choose(part: SubgraphMeta, extensions: Mapping[str, Load]) -> _Choice:
     """The first device of the preference list that is present; the first of all where none is."""
     load = extensions.get(part.backend) or loader_of(part.backend)
-    is_present: Callable[[DeviceRef], bool] = presence_of(load)
+    is_present = presence_of(load)
     try:
         devices = [DeviceRef.parse(text) for text in part.devices]
     except MalformedDevice as error:
         raise ArtifactError(f"{part.name}: {error.message}", hint=COMPILE_AGAIN) from None
-    present = [device for device in devices if is_present(device)]
+    present = [device for device in devices if is_present(device, part.target)]
     return _Choice(part, (present or devices)[0], load, bool(present))

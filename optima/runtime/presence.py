@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from devices import DeviceEnum, DeviceRef, Family, Problem
 from optima.artifact.manifest import SubgraphMeta
@@ -27,7 +28,8 @@ _FOREIGN = (
     "machine of its kind, or map its ops to a device that is here"
 )
 
-Present = Callable[[DeviceRef], bool]
+#: (device, what the subgraph was compiled for, as its backend's ``resolve`` gave it) -> whether the device is here
+Present = Callable[[DeviceRef, Mapping[str, Any]], bool]
 
 
 def host_kind() -> DeviceEnum | None:
@@ -43,10 +45,17 @@ def available_devices() -> tuple[DeviceRef, ...]:
 
 
 def presence_of(load: Callable[..., object]) -> Present:
-    """How a backend tells whether a device is here: ``present(device)`` beside its ``load``, else by kind."""
+    """How a backend tells whether a device is here, by a function beside its ``load``.
+
+    That is ``present_for(device, target)`` where it depends on what was compiled, ``present(device)`` where it does
+    not; a backend without either runs on this machine's CPU.
+    """
     module = importlib.import_module(load.__module__)
-    found: Present = getattr(module, "present", lambda device: device.kind is host_kind())
-    return found
+    by_target: Present | None = getattr(module, "present_for", None)
+    if by_target is not None:
+        return by_target
+    present: Callable[[DeviceRef], bool] = getattr(module, "present", lambda device: device.kind is host_kind())
+    return lambda device, target: present(device)
 
 
 def check_cpu(parts: Sequence[SubgraphMeta]) -> None:
