@@ -108,31 +108,36 @@ def run_tool(
     env: Mapping[str, str] | None = None,
     folder: Path | None = None,
     wrote: Path | None = None,
+    called: str = "",
 ) -> str:
     """Run a tool and give what it printed. ``env`` is added to this process's; ``wrote`` must exist afterwards.
+
+    ``called``: its name in errors, where the program's own says little.
 
     Raises ToolFailed, with the end of its output and the command, when it cannot be started, fails, takes longer
     than ``timeout_s`` seconds, or leaves no ``wrote`` with anything in it. What it started is killed with it.
     """
     argv = [str(part) for part in command]
-    repeat = " ".join([*(f"{k}={shlex.quote(v)}" for k, v in (env or {}).items()), shlex.join(argv)])
+    repeat = _repeatable(argv, env)
     try:
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder,
             env={**os.environ, **(env or {})}, start_new_session=True, text=True, errors="replace",
         )  # fmt: skip
     except OSError as error:
-        raise ToolFailed(f"{argv[0]} cannot be started: {error.strerror}", hint=f"the command was: {repeat}") from error
+        raise ToolFailed(
+            f"{called or argv[0]} cannot be started: {error.strerror}", hint=f"the command was: {repeat}"
+        ) from error
     try:
         said, _ = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
         _kill(process)
         said, _ = process.communicate()
-        raise _failed(argv, f"did not end within {timeout_s:g} s", said, repeat) from None
+        raise tool_failed(argv, f"did not end within {timeout_s:g} s", said, env=env, called=called) from None
     if process.returncode != 0:
-        raise _failed(argv, f"ended with status {process.returncode}", said, repeat)
+        raise tool_failed(argv, f"ended with status {process.returncode}", said, env=env, called=called)
     if wrote is not None and (not wrote.is_file() or wrote.stat().st_size == 0):
-        raise _failed(argv, f"wrote no {wrote.name}", said, repeat)
+        raise tool_failed(argv, f"wrote no {wrote.name}", said, env=env, called=called)
     return said
 
 
@@ -144,6 +149,14 @@ def _kill(process: subprocess.Popen[str]) -> None:
         process.kill()
 
 
-def _failed(argv: Sequence[str], how: str, said: str, repeat: str) -> ToolFailed:
+def tool_failed(
+    argv: Sequence[str], how: str, said: str, *, env: Mapping[str, str] | None = None, called: str = ""
+) -> ToolFailed:
+    """The error of a tool that ``said`` something and did wrong: ``how``, as in "wrote what cannot be read"."""
     words = said.strip()[-_SHOWN:] or "it printed nothing"
-    return ToolFailed(f"{Path(argv[0]).name} {how}:\n{words}", hint=f"repeat it with: {repeat}")
+    hint = f"repeat it with: {_repeatable(argv, env)}"
+    return ToolFailed(f"{called or Path(argv[0]).name} {how}:\n{words}", hint=hint)
+
+
+def _repeatable(argv: Sequence[str], env: Mapping[str, str] | None) -> str:
+    return " ".join([*(f"{k}={shlex.quote(v)}" for k, v in (env or {}).items()), shlex.join(argv)])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from devices import Problem
 from optima.backends.base import SubgraphView
 from optima.backends.llvm.buffers import alias_problems, place_problems
-from optima.backends.spirv.meta import ALIGNMENT, FORMAT_VERSION, SpirvSubgraph
+from optima.backends.spirv.meta import FORMAT_VERSION, SpirvSubgraph
 
 
 def problems_of(meta: SpirvSubgraph, view: SubgraphView) -> list[Problem]:
@@ -17,7 +17,7 @@ def problems_of(meta: SpirvSubgraph, view: SubgraphView) -> list[Problem]:
     names = [*_unknown_names(meta, view)]
     if names:
         return names
-    placed = [p for b in meta.buffers for p in place_problems(b, meta, view, ALIGNMENT)]
+    placed = [p for b in meta.buffers for p in place_problems(b, meta, view, meta.alignment)]
     return [*placed, *alias_problems(meta)]
 
 

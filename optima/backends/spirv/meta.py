@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from optima.backends.llvm.meta import BufferMeta, ConstantMeta
 
 FORMAT_VERSION = 1
-#: every buffer starts at a multiple of this: the most that Vulkan lets a device ask for
-ALIGNMENT = 256
-
-Flavour = Literal["shader"]
+#: "shader" for Vulkan, "kernel" for OpenCL: SPIR-V's own words for the two
+Flavour = Literal["shader", "kernel"]
+#: every buffer starts at a multiple of this: the most that Vulkan lets a device ask for; what Mesa's OpenCL asks for
+ALIGNMENT: Mapping[Flavour, int] = {"shader": 256, "kernel": 512}
 Sizes = tuple[int, int, int]
 
 
@@ -21,7 +22,8 @@ class _Strict(BaseModel):
 
 
 class ArgumentMeta(_Strict):
-    """One storage buffer of a kernel: its binding in descriptor set 0, its stored dtype (a bool is a uint8)."""
+    """One buffer of a kernel: its binding in descriptor set 0, or its place among the arguments of an OpenCL kernel;
+    its stored dtype (a bool is a uint8)."""
 
     binding: int = Field(ge=0)
     dtype: str
@@ -73,3 +75,8 @@ class SpirvSubgraph(_Strict):
     kernels: tuple[KernelMeta, ...]
     calls: tuple[CallMeta, ...]
     arena_bytes: int = Field(ge=0)
+
+    @property
+    def alignment(self) -> int:
+        """What every buffer's offset is a multiple of."""
+        return ALIGNMENT[self.flavour]
