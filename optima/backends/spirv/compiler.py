@@ -11,13 +11,15 @@ from pathlib import Path
 
 from optima.backends.spirv.tools import validator
 from optima.backends.spirv.words import BadSpirv, capabilities, cleaned
-from optima.tools import Tool, ToolFailed, run_tool, tool_failed
+from optima.tools import Tool, ToolFailed, ask_tool, run_tool, tool_failed
 
 #: seconds that a compiler or validator may take for one kernel
 TIMEOUT_S = 120
 #: what a compiler's last step writes
 MODULE = "kernel.spv"
-#: characters of a kernel that an error shows
+#: a validator's exit status for a module that is not valid
+_INVALID = 1
+#: characters of a kernel, or of what a validator says, that an error shows
 _SHOWN = 4000
 
 
@@ -102,15 +104,16 @@ def _made(compiler: Compiler, level: str, folder: Path) -> bytes:
 
 
 def _refusal(module: bytes, check: Step | None, folder: Path) -> str:
-    """What the validators have against a module, "" for nothing."""
+    """What the validators have against a module, "" for nothing. Raises ToolFailed for one that gives no answer."""
     (folder / MODULE).write_bytes(module)
     for step in (_spirv_val(module), check):
         if step is None:
             continue
-        try:
-            step.run(folder)
-        except ToolFailed as error:
-            return error.message
+        status, said = ask_tool(step.argv, timeout_s=TIMEOUT_S, folder=folder, called=step.called)
+        if status == _INVALID:
+            return f"{step.called} says: {said.strip()[-_SHOWN:] or 'nothing'}"
+        if status != 0:
+            raise tool_failed(step.argv, f"ended with status {status}", said, called=step.called)
     return ""
 
 
