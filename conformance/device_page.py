@@ -73,7 +73,7 @@ case's own tolerance. NaN and infinities are left out: only X64 promises them.
 "Not run" is what was compiled and is beyond the simulator here: lavapipe ends a thread's loops at 65,535 rounds. Its
 comparison of int64 is at fault in the two wrong cases of `index_put`.
 
-One kind stands for each backend: ADRENO for MALI, INTELGPU and AMDGPU as well. What executed them is in
-`docs/devices.md`.
+One kind stands for each backend: ADRENO for MALI, INTELGPU and AMDGPU as well, by Vulkan; INTELGPU (OpenCL) for all
+four with `{"flavour": "kernel"}`. What executed them is in `docs/devices.md`.
 
 """
