@@ -6,8 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-# Qualcomm's AI Stack License holds for what `hexagon` brings in; see NOTICE.
-DEVICE_EXTRAS := openvino,hexagon,tpu,cross,spirv
+# Qualcomm's AI Stack License holds for what `hexagon` brings in, Intel's EULA for `opencl-cpu`; see NOTICE.
+DEVICE_EXTRAS := openvino,hexagon,tpu,cross,spirv,opencl-cpu
 DEVICE_PACKAGES := libusb-1.0-0 libvulkan1 mesa-vulkan-drivers spirv-tools qemu-user libc6-arm64-cross libc6-armhf-cross libc6-i386-cross
 
 .PHONY: demo test test-slow test-devices devices-env myriad-env spirv-cases lint zoo-env conformance zoo bench clean
@@ -32,9 +32,10 @@ test: $(STAMP) lint
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow --timeout 1800
 
-# Every operator case that the SPIR-V backend claims, on this machine's Vulkan device or lavapipe. A quarter of an hour.
+# Every operator case that the SPIR-V backend claims, in both flavours, on a device or a CPU. About half an hour.
 spirv-cases: $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[spirv]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[spirv,opencl-cpu]'
+	$(BIN)/python -m conformance.opencl_icd
 	$(BIN)/python -m pytest -n 2 -m slow --timeout 600 tests/backends/spirv
 
 # torchvision's wheel asks for a CUDA torch; --no-deps keeps torch's pin.
@@ -45,6 +46,7 @@ zoo-env: $(STAMP)
 # The compilers and simulators of devices other than X64: from PyPI, and from Debian where this user is root.
 devices-env: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(DEVICE_EXTRAS)]'
+	$(BIN)/python -m conformance.opencl_icd
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  export DEBIAN_FRONTEND=noninteractive; apt-get install -qq -y $(DEVICE_PACKAGES) >/dev/null 2>&1 \
 	  || { apt-get update -qq && apt-get install -qq -y $(DEVICE_PACKAGES) >/dev/null; } \

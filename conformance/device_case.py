@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from devices import DeviceEnum, DeviceRef, OptimaError, spec_of
+from conformance.device_column import Column
+from devices import DeviceRef, OptimaError, spec_of
 from optima.backends import backend_of, loader_of
 from optima.backends.base import CompileOptions, LoadEnv, SubgraphArtifact, SubgraphView
-from optima.backends.spirv.device import DeviceLacks
+from optima.backends.spirv.errors import DeviceLacks
 from optima.graph import Graph, TensorType
 from optima.native import aligned_empty
 from optima.ops.reference import call_reference, to_numpy, to_torch
@@ -82,16 +83,16 @@ def values_of(case: OpCase, seed: int = 0) -> dict[str, Array]:
     return {f"of_{role}": array for role, array in case.values(seed).items()}
 
 
-def judge(kind: DeviceEnum, case: OpCase, backend_name: str = "") -> Outcome:
-    """Compile and run a case on a kind of device, or its simulator, and compare. ``backend_name`` "": its default."""
-    device = DeviceRef(kind, 0)
-    name = backend_name or spec_of(kind).backend
+def judge(column: Column, case: OpCase) -> Outcome:
+    """Compile and run a case as a column says, on its device or a simulator of it, and compare."""
+    device, options = DeviceRef(column.kind, 0), column.options
+    name = column.backend or spec_of(column.kind).backend
     graph = graph_of(case)
-    answer = backend_of(name).check(graph, [graph.ops[0].name], device, CompileOptions())[graph.ops[0].name]
+    answer = backend_of(name).check(graph, [graph.ops[0].name], device, options)[graph.ops[0].name]
     if not answer:
         return Outcome(case.id, case.op, REFUSED, getattr(answer, "reason", ""))
     try:
-        differs = _differs(graph, case, device, name)
+        differs = _differs(graph, case, device, name, options)
     except QuantisationError as error:
         return Outcome(case.id, case.op, REFUSED, f"in eight bits: {error.message}")
     except DeviceLacks as error:
@@ -104,9 +105,9 @@ def judge(kind: DeviceEnum, case: OpCase, backend_name: str = "") -> Outcome:
     return Outcome(case.id, case.op, status, differs)
 
 
-def _differs(graph: Graph, case: OpCase, device: DeviceRef, name: str) -> str:
+def _differs(graph: Graph, case: OpCase, device: DeviceRef, name: str, options: CompileOptions) -> str:
     part = replace(graph, name="subgraph_0")
-    run = _Compiled(part, case, device, name)
+    run = _Compiled(part, case, device, name, options)
     if name not in _QUANTISING:
         return _difference(part, case, run.on(values_of(case)))
     return _noise(part, case, run)
@@ -115,18 +116,19 @@ def _differs(graph: Graph, case: OpCase, device: DeviceRef, name: str) -> str:
 class _Compiled:
     """A case through plan, its jobs, link and load."""
 
-    def __init__(self, part: Graph, case: OpCase, device: DeviceRef, name: str) -> None:
-        backend, options = backend_of(name), CompileOptions()
+    def __init__(self, part: Graph, case: OpCase, device: DeviceRef, name: str, options: CompileOptions) -> None:
+        backend = backend_of(name)
         results = {}
         for job in backend.plan(part, device, options, CaseSamples(case)):
             module, _, function = job.function.partition(":")
             results[job.key] = getattr(importlib.import_module(module), function)(job.payload)
         view = _view(part, backend.link(part, device, options, results))
+        target = backend.resolve(device, options)
         load = loader_of(name)
         log = logging.getLogger("conformance")
         log.setLevel(logging.ERROR)
         self._part = part
-        self._executable = load(view, device, LoadEnv(1, True, log, presence_of(load)(device)))
+        self._executable = load(view, device, LoadEnv(1, True, log, presence_of(load)(device, target)))
 
     def on(self, values: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs for operand values by tensor name."""

@@ -34,7 +34,7 @@ __all__ = ["CompiledModel", "Manager", "__version__", "check", "errors", "load_g
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
-    if name in errors.CLASSES:
+    if name in errors.CLASSES or name in errors.FORMER:
         return errors.load(name)
     raise AttributeError(f"module 'optima' has no attribute {name!r}")
 

@@ -39,7 +39,6 @@ CLASSES = {
     "BadBundle": "optima.backends.onnx_simulation",
     "CommandTemplateError": "optima.backends.vendor_bundle.template",
     "UnknownCpu": "optima.kernels.target",
-    "CpuOptionError": "optima.kernels.cpu_kinds",
     "LinkError": "optima.kernels.errors",
     "NativeLibraryMissing": "optima.native.errors",
     "KernelRefused": "optima.native.errors",
@@ -52,11 +51,11 @@ CLASSES = {
     "BlobRefused": "optima.backends.openvino.load",
     "TorchMissing": "optima.backends.reference.load",
     "Unprintable": "optima.kernels.gpu.launches",
-    "SpirvOptionError": "optima.backends.spirv.options",
     "BadSpirv": "optima.backends.spirv.words",
-    "VulkanMissing": "optima.backends.spirv.devices_here",
-    "DeviceLacks": "optima.backends.spirv.device",
-    "DeviceFailed": "optima.backends.spirv.device",
+    "VulkanMissing": "optima.backends.spirv.errors",
+    "OpenClMissing": "optima.backends.spirv.errors",
+    "DeviceLacks": "optima.backends.spirv.errors",
+    "DeviceFailed": "optima.backends.spirv.errors",
     "KernelCompileError": "optima.jobs.errors",
     "WorkerStartError": "optima.jobs.errors",
     "CacheSizeError": "optima.jobs.errors",
@@ -76,14 +75,17 @@ CLASSES = {
     "VerifyError": "optima.verification",
     "JobError": "optima.cli",
 }
+#: names of before -> the class that took their place
+FORMER = {"CpuOptionError": "DeviceOptionError", "SpirvOptionError": "DeviceOptionError"}
 
 
 def load(name: str) -> Any:
-    """The class of that name. Raises KeyError for a name that is not in ``CLASSES``."""
+    """The class of that name. Raises KeyError for a name that is neither in ``CLASSES`` nor in ``FORMER``."""
+    name = FORMER.get(name, name)
     return getattr(importlib.import_module(CLASSES[name]), name)
 
 
 def __getattr__(name: str) -> Any:
-    if name in CLASSES:
+    if name in CLASSES or name in FORMER:
         return load(name)
     raise AttributeError(f"module 'optima.errors' has no attribute {name!r}")

@@ -116,32 +116,50 @@ def run_tool(
     env: Mapping[str, str] | None = None,
     folder: Path | None = None,
     wrote: Path | None = None,
+    called: str = "",
 ) -> str:
     """Run a tool and give what it printed. ``env`` is added to this process's; ``wrote`` must exist afterwards.
 
-    Raises ToolFailed, with the end of its output and the command, when it cannot be started, fails, takes longer
-    than ``timeout_s`` seconds, or leaves no ``wrote`` with anything in it. What it started is killed with it.
+    ``called``: its name in errors, where the program's own says little. Raises ToolFailed, with the end of its output
+    and the command, when it cannot be started, fails, takes longer than ``timeout_s`` seconds, or leaves no ``wrote``
+    with anything in it. What it started is killed with it.
+    """
+    status, said = ask_tool(command, timeout_s=timeout_s, env=env, folder=folder, called=called)
+    if status != 0:
+        raise tool_failed(command, f"ended with status {status}", said, env=env, called=called)
+    if wrote is not None and (not wrote.is_file() or wrote.stat().st_size == 0):
+        raise tool_failed(command, f"wrote no {wrote.name}", said, env=env, called=called)
+    return said
+
+
+def ask_tool(
+    command: Sequence[str | Path],
+    *,
+    timeout_s: float,
+    env: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    called: str = "",
+) -> tuple[int, str]:
+    """A tool's exit status, negative for a signal, and what it printed: for tools whose status is an answer.
+
+    As ``run_tool``, but raises ToolFailed only when it cannot be started or takes too long.
     """
     argv = [str(part) for part in command]
-    repeat = " ".join([*(f"{k}={shlex.quote(v)}" for k, v in (env or {}).items()), shlex.join(argv)])
     try:
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder,
             env={**os.environ, **(env or {})}, start_new_session=True, text=True, errors="replace",
         )  # fmt: skip
     except OSError as error:
-        raise ToolFailed(f"{argv[0]} cannot be started: {error.strerror}", hint=f"the command was: {repeat}") from error
+        hint = f"the command was: {_repeatable(argv, env)}"
+        raise ToolFailed(f"{called or argv[0]} cannot be started: {error.strerror}", hint=hint) from error
     try:
         said, _ = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
         _kill(process)
         said, _ = process.communicate()
-        raise _failed(argv, f"did not end within {timeout_s:g} s", said, repeat) from None
-    if process.returncode != 0:
-        raise _failed(argv, f"ended with status {process.returncode}", said, repeat)
-    if wrote is not None and (not wrote.is_file() or wrote.stat().st_size == 0):
-        raise _failed(argv, f"wrote no {wrote.name}", said, repeat)
-    return said
+        raise tool_failed(argv, f"did not end within {timeout_s:g} s", said, env=env, called=called) from None
+    return process.returncode, said
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
@@ -152,6 +170,16 @@ def _kill(process: subprocess.Popen[str]) -> None:
         process.kill()
 
 
-def _failed(argv: Sequence[str], how: str, said: str, repeat: str) -> ToolFailed:
+def tool_failed(
+    command: Sequence[str | Path], how: str, said: str, *, env: Mapping[str, str] | None = None, called: str = ""
+) -> ToolFailed:
+    """The error of a tool that ``said`` something and did wrong: ``how``, as in "wrote what cannot be read"."""
     words = said.strip()[-_SHOWN:] or "it printed nothing"
-    return ToolFailed(f"{Path(argv[0]).name} {how}:\n{words}", hint=f"repeat it with: {repeat}")
+    argv = [str(part) for part in command]
+    return ToolFailed(
+        f"{called or Path(argv[0]).name} {how}:\n{words}", hint=f"repeat it with: {_repeatable(argv, env)}"
+    )
+
+
+def _repeatable(argv: Sequence[str], env: Mapping[str, str] | None) -> str:
+    return " ".join([*(f"{k}={shlex.quote(v)}" for k, v in (env or {}).items()), shlex.join(argv)])

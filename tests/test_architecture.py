@@ -30,7 +30,7 @@ ROOMS = (
     ("optima.onnx_export", "optima.tflite_export"),
     ("optima.calibration",),
     ("optima.quantise",),
-    ("optima.backends.base",),
+    ("optima.backends.base", "optima.backends.device_options"),
     ("optima.arguments",),
     ("optima.allocation",),
     ("optima.partition",),

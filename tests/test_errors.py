@@ -10,7 +10,7 @@ import pytest
 
 import optima
 from devices import OptimaError, Problem
-from optima.errors import CLASSES
+from optima.errors import CLASSES, FORMER
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -49,6 +49,11 @@ def test_it_is_importable_documented_and_picklable(name: str) -> None:
     again = pickle.loads(pickle.dumps(error))  # noqa: S301
     assert type(again) is cls and str(again) == str(error)
     assert str(error).splitlines()[0] == "what" and "edit this" in str(error) and "y = f(x)" in str(error)
+
+
+def test_former_names_stay_importable() -> None:
+    for name, now in FORMER.items():
+        assert getattr(optima, name) is getattr(optima.errors, name) is getattr(optima, now)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -31,7 +31,8 @@ class Failure:
         """From a worker's FAILURE frame."""
         told = json.loads(content)
         kind, lines = told["kind"], told["reason"].strip().splitlines() or [""]
-        reason = f"{kind}: {lines[0][:_REASON_SHOWN]}".rstrip(": ")
+        first = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]  # a tool's first words come behind a colon
+        reason = f"{kind}: {first[:_REASON_SHOWN]}".rstrip(": ")
         hint = told["hint"] or (_MEMORY if kind == "MemoryError" else _REPORT)
         if kind == "AttributeError" and "__main__" in told["reason"]:
             hint = "move what the job names from the script into a module: a worker cannot import a script"

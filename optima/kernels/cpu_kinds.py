@@ -8,20 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from devices import DeviceEnum, Problem, UserError
+from devices import DeviceEnum, Problem
 from devices.cpu_features import known_features, process_machine
+from optima.backends.device_options import DeviceOptionError
 from optima.kernels.target import CpuTarget, attributes, cpu_names, model_features, near_names, resolve, vectors
 
 #: cores that kernels for another machine are scheduled for; the number of the compiling machine says nothing there
 THREADS = 4
 _MOST_THREADS = 1024
-
-
-class CpuOptionError(UserError):
-    """Device options of a CPU kind that do not exist, or do not fit each other.
-
-    Example: ``device_options={"ARM64": {"cpu": "cortex-a720000"}}``. Fix: each line says what to write instead.
-    """
 
 
 @dataclass(frozen=True)
@@ -62,7 +56,7 @@ def target_of(kind: DeviceEnum, target_cpu: str, options: Mapping[str, Any]) -> 
     """The target of a CPU kind. ``target_cpu`` is for X64 alone; ``options`` are the kind's device options.
 
     Options: ``cpu`` (an LLVM CPU name), ``features`` (``"+dotprod,-aes"``, or a list of such) and ``threads``
-    (cores to schedule for). Raises CpuOptionError with everything that is wrong, UnknownCpu for ``target_cpu``.
+    (cores to schedule for). Raises DeviceOptionError with everything that is wrong, UnknownCpu for ``target_cpu``.
     """
     is_x64 = kind is DeviceEnum.DEVICE_KIND_X64
     here = is_x64 and is_native("x86_64")
@@ -73,7 +67,9 @@ def target_of(kind: DeviceEnum, target_cpu: str, options: Mapping[str, Any]) -> 
         target = _changed(base, signed(options.get("features", ())))
         problems = [*_feature_problems(BASELINES[kind], target, signed(options.get("features", ())))]
     if problems:
-        raise CpuOptionError(f"the device options of {kind.value} cannot be used", problems=problems, hint=_hint(kind))
+        raise DeviceOptionError(
+            f"the device options of {kind.value} cannot be used", problems=problems, hint=_hint(kind)
+        )
     return replace(target, threads=options.get("threads", target.threads))
 
 

@@ -30,9 +30,7 @@ def canonical(group: Graph) -> Graph:
     for op in group.ops:
         order.update(dict.fromkeys(op.outputs))
     names = {old: f"t{i}" for i, old in enumerate(order)}
-    tensors = {
-        new: Tensor(new, group.type_of(old), is_param=group.tensors[old].is_param) for old, new in names.items()
-    }
+    tensors = {new: Tensor(new, group.type_of(old), is_param=group.tensors[old].is_param) for old, new in names.items()}
     ops = tuple(
         replace(
             op,
@@ -45,9 +43,7 @@ def canonical(group: Graph) -> Graph:
         )
         for i, op in enumerate(group.ops)
     )
-    return Graph(
-        "kernel", ops, tensors, tuple(names[n] for n in group.inputs), tuple(names[n] for n in group.outputs)
-    )
+    return Graph("kernel", ops, tensors, tuple(names[n] for n in group.inputs), tuple(names[n] for n in group.outputs))
 
 
 def kernel_key(group: Graph, target: Target, versions: Mapping[str, str]) -> str:
@@ -72,17 +68,18 @@ def toolchain_versions() -> Mapping[str, str]:
         tvm = version("apache-tvm")
     except PackageNotFoundError:
         tvm = ""
-    return {"apache-tvm": tvm, "kernels": _sources_digest()}
+    return {"apache-tvm": tvm, "kernels": sources_digest("kernels", "ops")}
 
 
-def _sources_digest() -> str:
-    """sha256 over the source text of ``optima.ops`` and ``optima.kernels``: an edited compute is another kernel.
+@cache
+def sources_digest(*rooms: str) -> str:
+    """sha256 over the source text of folders of ``optima``: an edited compute is another kernel.
 
     C counts like Python: some of it is linked into kernels.
     """
     root = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for room in ("kernels", "ops"):
+    for room in rooms:
         sources = (file for file in (root / room).rglob("*.*") if file.suffix in (".py", ".c"))
         for file in sorted(sources, key=lambda f: f.relative_to(root).as_posix()):
             digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")

@@ -55,7 +55,7 @@ def candidates_of(part: SubgraphMeta, extensions: Mapping[str, Load], fallback: 
         except UnknownBackend as error:
             unknown.append(error)
             continue
-        found.append(Candidate(part, form, device, load, presence_of(load)(device), stands_in))
+        found.append(Candidate(part, form, device, load, presence_of(load)(device, form.target), stands_in))
     if not found:
         raise unknown[0]
     return sorted((c for c in found if fallback or c.present), key=_rank)

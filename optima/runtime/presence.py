@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Sequence
-from itertools import takewhile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from devices import DeviceEnum, DeviceRef, Family, Problem, spec_of
 from optima.artifact.manifest import FormMeta
@@ -32,7 +32,8 @@ _FOREIGN = (
     "machine of its kind, or map its ops to a device that is here"
 )
 
-Present = Callable[[DeviceRef], bool]
+#: (device, what the subgraph was compiled for, as its backend's ``resolve`` gave it) -> whether the device is here
+Present = Callable[[DeviceRef, Mapping[str, Any]], bool]
 
 
 def host_kind() -> DeviceEnum | None:
@@ -50,17 +51,30 @@ def available_devices() -> tuple[DeviceRef, ...]:
     for other in DeviceEnum:
         backend = spec_of(other).backend
         if other.family is not Family.CPU and backend:
-            is_present = presence_of(loader_of(backend))
-            instances = (DeviceRef(other, index) for index in range(_MOST))
-            found += takewhile(is_present, instances)
+            found += _instances(other, presence_of(loader_of(backend)))
     return tuple(found)
 
 
+def _instances(kind: DeviceEnum, is_present: Present) -> Iterator[DeviceRef]:
+    for index in range(_MOST):
+        device = DeviceRef(kind, index)
+        if not is_present(device, {}):
+            return
+        yield device
+
+
 def presence_of(load: Callable[..., object]) -> Present:
-    """How a backend tells whether a device is here: ``present(device)`` beside its ``load``, else by kind."""
+    """How a backend tells whether a device is here, by a function beside its ``load``.
+
+    That is ``present_for(device, target)`` where it depends on what was compiled, ``present(device)`` where it does
+    not; a backend without either runs on this machine's CPU.
+    """
     module = importlib.import_module(load.__module__)
-    found: Present = getattr(module, "present", lambda device: device.kind is host_kind())
-    return found
+    by_target: Present | None = getattr(module, "present_for", None)
+    if by_target is not None:
+        return by_target
+    present: Callable[[DeviceRef], bool] = getattr(module, "present", lambda device: device.kind is host_kind())
+    return lambda device, target: present(device)
 
 
 def check_cpu(parts: Sequence[tuple[str, FormMeta, DeviceRef]]) -> None:

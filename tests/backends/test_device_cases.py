@@ -7,7 +7,8 @@ import os
 import pytest
 
 from conformance.device_case import CRASHED, PROVEN, WRONG, judge
-from conformance.devices import SWEPT, cases, why_not
+from conformance.device_column import COLUMNS, Column
+from conformance.devices import cases
 from devices import DeviceEnum
 from tests.ops.case import OpCase
 
@@ -24,12 +25,12 @@ def _slice(kind: DeviceEnum) -> list[OpCase]:
     return [found[0] for _, found in sorted(table.items())[::step]]
 
 
-@pytest.mark.parametrize("kind", SWEPT, ids=lambda k: k.value)
-def test_a_slice_of_the_cases_equals_torch(kind: DeviceEnum, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("column", COLUMNS, ids=lambda c: c.title)
+def test_a_slice_of_the_cases_equals_torch(column: Column, monkeypatch: pytest.MonkeyPatch) -> None:
     # The emulation of HEXAGON takes seconds to start; its own tests use it.
     monkeypatch.setenv("OPTIMA_HEXAGON_SIMULATOR", "onnxruntime")
-    if lacking := why_not(kind):
-        pytest.skip(f"{kind.value}: {lacking}")
-    outcomes = [judge(kind, case) for case in _slice(kind)]
+    if lacking := column.why_not():
+        pytest.skip(f"{column.title}: {lacking}")
+    outcomes = [judge(column, case) for case in _slice(column.kind)]
     assert not [o for o in outcomes if o.status in (WRONG, CRASHED)]
     assert any(o.status == PROVEN for o in outcomes)

@@ -36,7 +36,7 @@ class LlvmBackend:
     ) -> Mapping[str, Answer]:
         """Each op's kernel route answers for its own attributes, ranks and dtypes.
 
-        Raises CpuOptionError or UnknownCpu for a target that cannot be resolved.
+        Raises DeviceOptionError or UnknownCpu for a target that cannot be resolved.
         """
         if device.kind.family is not Family.CPU:
             return dict.fromkeys(op_names, No(f"the llvm backend compiles for CPUs, and {device.kind.value} is none"))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from devices import Problem, UserError
 from optima.backends.base import SubgraphView
-from optima.backends.llvm.meta import BufferMeta, LlvmSubgraph
+from optima.backends.llvm.meta import BufferMeta, LlvmSubgraph, PlannedSubgraph
 from optima.native import ALIGNMENT, KERNEL_ABI, is_aligned
 
 Array = np.ndarray[Any, Any]
@@ -24,18 +24,6 @@ class BadSubgraph(UserError):
     """
 
 
-class Planned(Protocol):
-    """The memory plan of a subgraph, whichever code its kernels are."""
-
-    @property
-    def buffers(self) -> tuple[BufferMeta, ...]:
-        """Every buffer of the subgraph."""
-
-    @property
-    def arena_bytes(self) -> int:
-        """The size of the arena that scratch buffers lie in."""
-
-
 def bound(buffer: BufferMeta, array: Array | None) -> bool:
     """Whether ``array`` can stand for ``buffer``: there, of its shape and dtype, dense and aligned."""
     return (
@@ -46,7 +34,7 @@ def bound(buffer: BufferMeta, array: Array | None) -> bool:
     )
 
 
-def alias_roots(meta: Planned) -> dict[str, str]:
+def alias_roots(meta: PlannedSubgraph) -> dict[str, str]:
     """Buffer name -> the buffer whose memory it uses: itself, or the end of its chain of aliases.
 
     A chain that leads round in a circle ends at one of its own aliases.
@@ -67,10 +55,15 @@ def problems_of(meta: LlvmSubgraph, view: SubgraphView) -> list[Problem]:
     versions = [*_versions(meta)]
     if versions:
         return versions
-    names = [*_repeated(meta), *_unknown_names(meta, view)]
+    names = [*name_problems(meta, view), *_unknown_results(meta)]
     if names:
         return names
-    placed = [p for b in meta.buffers for p in place_problems(b, meta, view)]
+    return plan_problems(meta, view)
+
+
+def plan_problems(meta: PlannedSubgraph, view: SubgraphView, alignment: int = ALIGNMENT) -> list[Problem]:
+    """What is wrong with where buffers lie: for a meta whose names are right."""
+    placed = [p for b in meta.buffers for p in place_problems(b, meta, view, alignment)]
     return [*placed, *alias_problems(meta)]
 
 
@@ -81,15 +74,13 @@ def _versions(meta: LlvmSubgraph) -> Iterator[Problem]:
         yield Problem("kernel_abi", f"is {meta.kernel_abi}; this Optima calls kernels of ABI {KERNEL_ABI}")
 
 
-def _repeated(meta: LlvmSubgraph) -> Iterator[Problem]:
+def name_problems(meta: PlannedSubgraph, view: SubgraphView) -> Iterator[Problem]:
+    """Names of buffers, kernels and files that stand for two things, or for none."""
     named = {"buffer": [b.name for b in meta.buffers], "kernel": [k.name for k in meta.kernels]}
     for what, names in named.items():
         for name, times in Counter(names).items():
             if times > 1:
                 yield Problem(name, f"{times} {what}s have this name")
-
-
-def _unknown_names(meta: LlvmSubgraph, view: SubgraphView) -> Iterator[Problem]:
     buffers = {b.name: b for b in meta.buffers}
     kernels = {k.name for k in meta.kernels}
     for kernel in meta.kernels:
@@ -101,24 +92,28 @@ def _unknown_names(meta: LlvmSubgraph, view: SubgraphView) -> Iterator[Problem]:
     for i, call in enumerate(meta.calls):
         if call.kernel not in kernels:
             yield Problem(f"call {i}", f"there is no kernel {call.kernel}")
-        for name in (*call.args, *(b for b, _ in call.results.values())):
+        for name in call.args:
             if name not in buffers:
                 yield Problem(f"call {i}", f"there is no buffer {name}")
+    for out, source in meta.copies:
+        forms = [(buffers[n].nbytes, buffers[n].dtype) for n in (out, source) if n in buffers]
+        if out == source or out not in meta.outputs or len(forms) != 2 or forms[0] != forms[1]:
+            yield Problem(out, f"cannot be a copy of {source}")
+
+
+def _unknown_results(meta: LlvmSubgraph) -> Iterator[Problem]:
+    buffers = {b.name: b for b in meta.buffers}
+    for i, call in enumerate(meta.calls):
         for name, (buffer, channels) in call.results.items():
+            if buffer not in buffers:
+                yield Problem(f"call {i}", f"there is no buffer {buffer}")
             shape = buffers[buffer].shape if buffer in buffers else ()
             if channels and (len(shape) < 3 or not 0 < channels <= shape[1] * shape[-1]):
                 yield Problem(name, f"{buffer} does not hold {channels} channels in blocks")
-    for out, source in meta.copies:
-        if out == source or out not in meta.outputs:
-            yield Problem(out, f"cannot be a copy of {source}")
-            continue
-        sizes = [buffers[n].nbytes for n in (out, source) if n in buffers]
-        if len(sizes) != 2 or sizes[0] != sizes[1] or buffers[out].dtype != buffers[source].dtype:
-            yield Problem(out, f"cannot be a copy of {source}")
 
 
 def place_problems(
-    buffer: BufferMeta, meta: Planned, view: SubgraphView, alignment: int = ALIGNMENT
+    buffer: BufferMeta, meta: PlannedSubgraph, view: SubgraphView, alignment: int = ALIGNMENT
 ) -> Iterator[Problem]:
     """What is wrong with where a buffer lies."""
     if any(extent < 0 for extent in buffer.shape):
@@ -132,7 +127,7 @@ def place_problems(
         yield Problem(buffer.name, f"there is no aligned constant {buffer.dtype}{list(buffer.shape)}")
 
 
-def alias_problems(meta: Planned) -> Iterator[Problem]:
+def alias_problems(meta: PlannedSubgraph) -> Iterator[Problem]:
     """Aliases of what has no memory, or other bytes."""
     buffers = {b.name: b for b in meta.buffers}
     for name, root in alias_roots(meta).items():

@@ -1,4 +1,4 @@
-"""The LLVM part of ``<subgraph>.meta``: buffers, kernels, calls. Written by ``link``, read by ``load``."""
+"""``<subgraph>.meta`` of kernels: what all kernel backends write, and the LLVM part of it."""
 
 from __future__ import annotations
 
@@ -52,32 +52,25 @@ class ConstantMeta(_Strict):
     recipe: Any
 
 
-class KernelMeta(_Strict):
-    """A kernel file and the C symbol in it (kernel ABI version 1, docs/kernel_abi.md)."""
+class KernelFile(_Strict):
+    """A kernel's name and the file that holds it."""
 
     name: str
     file: str
-    symbol: str
 
 
-class CallMeta(_Strict):
-    """One kernel call: arguments by buffer name (inputs, then constants, then outputs), and the ops it does.
-
-    ``results`` maps graph tensor name -> how to read it back in logical form, for ``trace``: the buffer's name
-    and its number of channels where the buffer is blocked (``[N, C / b, *spatial, b]``), 0 for a dense one.
-    """
+class KernelCall(_Strict):
+    """One call of a kernel: arguments by buffer name, and the ops that it does."""
 
     kernel: str
     args: tuple[str, ...]
     ops: tuple[str, ...]
-    results: dict[str, tuple[str, int]] = {}
 
 
-class LlvmSubgraph(_Strict):
+class PlannedSubgraph(_Strict):
     """Kernels in order, with the memory plan. An empty ``calls`` is a subgraph in which no kernel remained."""
 
     format_version: int
-    kernel_abi: int
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -85,6 +78,30 @@ class LlvmSubgraph(_Strict):
     copies: tuple[tuple[str, str], ...] = ()
     buffers: tuple[BufferMeta, ...]
     constants: tuple[ConstantMeta, ...]
+    kernels: tuple[KernelFile, ...]
+    calls: tuple[KernelCall, ...]
+    arena_bytes: int = Field(ge=0)
+
+
+class KernelMeta(KernelFile):
+    """The C symbol in a kernel's file (kernel ABI version 1, docs/kernel_abi.md)."""
+
+    symbol: str
+
+
+class CallMeta(KernelCall):
+    """The arguments are inputs, then constants, then outputs.
+
+    ``results`` maps graph tensor name -> how to read it back in logical form, for ``trace``: the buffer's name
+    and its number of channels where the buffer is blocked (``[N, C / b, *spatial, b]``), 0 for a dense one.
+    """
+
+    results: dict[str, tuple[str, int]] = {}
+
+
+class LlvmSubgraph(PlannedSubgraph):
+    """Kernels for a CPU."""
+
+    kernel_abi: int
     kernels: tuple[KernelMeta, ...]
     calls: tuple[CallMeta, ...]
-    arena_bytes: int = Field(ge=0)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from optima.backends.bundle import pack
-from optima.backends.spirv.compiler import find_compiler, module_of
+from optima.backends.spirv.compiler import Compiler, module_of
+from optima.backends.spirv.flavour import ROUTES, compiler_named, find_compiler
 from optima.backends.spirv.words import capabilities
 from optima.graph import Graph
 from optima.kernels.gpu.lower import gpu_program
@@ -20,22 +21,25 @@ INTERFACE = "interface.json"
 
 
 def compile_kernel(payload: Mapping[str, Any]) -> bytes:
-    """A group's modules, as a job: ``{"group": Graph.dump() text, "target": GpuTarget dict, "compiler": its name}``.
+    """A group's modules, as a job.
 
-    The archive holds ``0.spv``, ``1.spv``, ... in order of launch, and ``interface.json``. Pure: the bytes depend on
-    the payload and the tools only. Instead of a group it may have a ``source``, see ``printed``. Raises ToolFailed,
-    BadSpirv and Unprintable.
+    The payload: ``{"group": Graph.dump() text, "target": GpuTarget dict, "flavour": "shader" or "kernel",
+    "compiler": its name}``; instead of a group it may have a ``source``, see ``printed``. The archive holds ``0.spv``,
+    ``1.spv``, ... in order of launch, and ``interface.json``. Pure: the bytes depend on the payload and the tools only.
+    Raises ToolFailed, ToolMissing, BadSpirv and Unprintable.
     """
-    target, compiler = GpuTarget.from_dict(payload["target"]), payload["compiler"]
+    target, flavour = GpuTarget.from_dict(payload["target"]), payload["flavour"]
+    compiler = compiler_named(flavour, payload["compiler"])
     if "source" in payload:
         return _archive(payload["source"], compiler)
     program = gpu_program(Graph.parse(payload["group"]), target)
-    return _archive(printed(source(program, target)), compiler)
+    return _archive(printed(source(program, target, ROUTES[flavour].dialect)), compiler)
 
 
 def printed(made: Source) -> dict[str, Any]:
     """A source as JSON: its launches' texts and interfaces."""
     return {
+        "entry_point": made.entry_point,
         "parameters": made.parameters,
         "temporaries": list(made.temporaries),
         "launches": [_launch(kernel) for kernel in made.kernels],
@@ -53,7 +57,7 @@ def _launch(kernel: Printed) -> dict[str, Any]:
     }
 
 
-def _archive(made: Mapping[str, Any], compiler: str) -> bytes:
+def _archive(made: Mapping[str, Any], compiler: Compiler) -> bytes:
     modules = [module_of(launch["text"], compiler) for launch in made["launches"]]
     launches = [
         {k: v for k, v in launch.items() if k != "text"} | {"capabilities": list(capabilities(module))}
@@ -63,6 +67,11 @@ def _archive(made: Mapping[str, Any], compiler: str) -> bytes:
     return pack({INTERFACE: interface, **{f"{i}.spv": module for i, module in enumerate(modules)}})
 
 
-def preflight() -> None:
-    """Raise ToolMissing, before any job runs, where there is no shader compiler."""
-    find_compiler()
+def preflight_shader() -> None:
+    """Raise ToolMissing, before any job runs, where nothing compiles for Vulkan."""
+    find_compiler("shader")
+
+
+def preflight_kernel() -> None:
+    """Raise ToolMissing, before any job runs, where nothing compiles for OpenCL."""
+    find_compiler("kernel")

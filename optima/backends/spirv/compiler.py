@@ -1,91 +1,139 @@
-"""Which GLSL compiler this machine has, and running it: the one in slangpy's wheel, else Debian's glslangValidator."""
+"""A compiler from a kernel's text to SPIR-V, and running it: only what every validator takes comes out."""
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from optima.backends.spirv import glslang as wheel
-from optima.backends.spirv.tools import INSTALL, glslang, validator
-from optima.backends.spirv.words import BadSpirv, cleaned
-from optima.tools import Tool, ToolFailed, ToolMissing, python_package, run_tool
+from optima.backends.spirv.tools import validator
+from optima.backends.spirv.words import BadSpirv, capabilities, cleaned
+from optima.tools import Tool, ToolFailed, ask_tool, run_tool, tool_failed
 
 #: seconds that a compiler or validator may take for one kernel
-_TIMEOUT_S = 120
-_ENVIRONMENT = "vulkan1.1"
-#: the package whose wheel holds glslang and SPIR-V's validator
-WHEEL = "slangpy"
+TIMEOUT_S = 120
+#: what a compiler's last step writes
+MODULE = "kernel.spv"
+#: a validator's exit status for a module that is not valid
+_INVALID = 1
+#: characters of a kernel, or of what a validator says, that an error shows
+_SHOWN = 4000
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command of a compiler, run in a folder of its own. ``called``: its name in errors; ``wrote``: what it makes."""
+
+    called: str
+    argv: tuple[str, ...]
+    wrote: str = ""
+
+    def run(self, folder: Path) -> str:
+        """What it printed. Raises ToolFailed."""
+        return run_tool(
+            self.argv,
+            timeout_s=TIMEOUT_S,
+            folder=folder,
+            wrote=folder / self.wrote if self.wrote else None,
+            called=self.called,
+        )
 
 
 @dataclass(frozen=True)
 class Compiler:
-    """A compiler of GLSL, by what says which it is in keys, jobs and manifests."""
+    """``name`` says in jobs and keys which it is; ``versions`` are those of all that it runs.
+
+    ``source`` is the file that it reads. ``levels``: how much it may optimise, the first that gives a valid module
+    being taken; ``steps`` are its commands at a level. ``check``: a validator that comes with it.
+    """
 
     name: str
-    version: str
-
-
-@cache
-def find_compiler() -> Compiler:
-    """The compiler that jobs use. Raises ToolMissing where there is none."""
-    package = python_package(WHEEL, "", INSTALL)
-    if package.found and wheel.library_path() is not None:
-        return Compiler(WHEEL, package.version)
-    tool = glslang()
-    if tool.found:
-        return Compiler(tool.name, tool.version)
-    raise ToolMissing(
-        "there is no shader compiler here: neither slangpy nor glslangValidator",
-        hint=f"{INSTALL}, or {tool.install}",
-    )
+    versions: tuple[tuple[str, str], ...]
+    source: str
+    levels: tuple[str, ...]
+    steps: Callable[[str], Sequence[Step]]
+    check: Step | None = None
 
 
 @cache
 def find_validator() -> Tool | None:
-    """spirv-val, None where it is not installed."""
+    """The system's spirv-val, None where it is not installed."""
     tool = validator()
     return tool if tool.found else None
 
 
-def module_of(text: str, compiler: str) -> bytes:
-    """The cleaned SPIR-V module of a kernel's text, by the compiler of that name.
+def module_of(text: str, compiler: Compiler) -> bytes:
+    """The cleaned, valid SPIR-V module of a kernel's text.
 
-    Valid by spirv-val, the wheel's and the system's, where they are there: what either refuses is never written.
-    Raises ToolFailed, ToolMissing, BadSpirv.
+    Raises ToolFailed for a tool that fails, hangs or writes what is no SPIR-V: its files are then kept, so that the
+    command in the hint can be repeated. Raises BadSpirv where no level gives a valid module.
     """
-    if compiler != WHEEL:
-        module = cleaned(_glslang(text))
-    else:
-        module = cleaned(wheel.compile_text(text))
-        if not wheel.is_valid(module):
-            raise BadSpirv("a kernel is not valid SPIR-V", hint=f"report it:\n{text[:4000]}")
-    validate(module, text)
+    folder = Path(tempfile.mkdtemp(prefix="optima-"))
+    (folder / compiler.source).write_text(text)
+    try:
+        module = _valid(text, compiler, folder)
+    except ToolFailed as error:
+        raise ToolFailed(error.message, hint=f"in {folder}, {error.hint}") from error
+    except BadSpirv:
+        shutil.rmtree(folder)
+        raise
+    shutil.rmtree(folder)
     return module
 
 
-def validate(module: bytes, text: str = "") -> None:
+def _valid(text: str, compiler: Compiler, folder: Path) -> bytes:
+    for level in compiler.levels:
+        module = _made(compiler, level, folder)
+        refusal = _refusal(module, compiler.check, folder)
+        if not refusal:
+            return module
+    raise BadSpirv(f"a kernel is not valid SPIR-V: {refusal}", hint=f"report it:\n{text[:_SHOWN]}")
+
+
+def _made(compiler: Compiler, level: str, folder: Path) -> bytes:
+    said = ""
+    for step in compiler.steps(level):
+        said = step.run(folder)
+    try:
+        return cleaned((folder / MODULE).read_bytes())
+    except BadSpirv as error:
+        raise tool_failed(step.argv, f"wrote what is no SPIR-V ({error.message})", said, called=step.called) from error
+
+
+def _refusal(module: bytes, check: Step | None, folder: Path) -> str:
+    """What the validators have against a module, "" for nothing. Raises ToolFailed for one that gives no answer."""
+    (folder / MODULE).write_bytes(module)
+    for step in (_spirv_val(module), check):
+        if step is None:
+            continue
+        status, said = ask_tool(step.argv, timeout_s=TIMEOUT_S, folder=folder, called=step.called)
+        if status == _INVALID:
+            return f"{step.called} says: {said.strip()[-_SHOWN:] or 'nothing'}"
+        if status != 0:
+            raise tool_failed(step.argv, f"ended with status {status}", said, called=step.called)
+    return ""
+
+
+def validate(module: bytes) -> None:
     """Raise BadSpirv unless the system's spirv-val takes the module, or is not installed."""
+    with tempfile.TemporaryDirectory(prefix="optima-") as folder:
+        refusal = _refusal(module, None, Path(folder))
+    if refusal:
+        raise BadSpirv(f"a kernel is not valid SPIR-V: {refusal}", hint="compile the model again")
+
+
+def _spirv_val(module: bytes) -> Step | None:
     tool = find_validator()
     if tool is None:
-        return
-    with tempfile.TemporaryDirectory(prefix="optima-") as folder:
-        file = Path(folder) / "kernel.spv"
-        file.write_bytes(module)
-        try:
-            run_tool([tool.path, "--target-env", _ENVIRONMENT, file], timeout_s=_TIMEOUT_S)
-        except ToolFailed as error:
-            raise BadSpirv(f"spirv-val refuses a kernel: {error.message}", hint=f"report it:\n{text[:4000]}") from error
+        return None
+    return Step("spirv-val", (tool.path, "--target-env", _environment(capabilities(module)), MODULE))
 
 
-def _glslang(text: str) -> bytes:
-    tool = glslang()
-    if not tool.found:
-        raise ToolMissing("glslangValidator is not installed here", hint=tool.install)
-    with tempfile.TemporaryDirectory(prefix="optima-") as folder:
-        source, made = Path(folder) / "kernel.comp", Path(folder) / "kernel.spv"
-        source.write_text(text)
-        command: list[str | Path] = [tool.path, "-V", "--target-env", _ENVIRONMENT, "-o", made, source]
-        run_tool(command, timeout_s=_TIMEOUT_S, wrote=made)
-        return made.read_bytes()
+def _environment(needed: Sequence[str]) -> str:
+    """What spirv-val holds a module against."""
+    if "Shader" in needed:
+        return "vulkan1.1"
+    return "spv1.2" if "Float16" in needed else "opencl2.2"  # half is an extension, which opencl2.2 does not know

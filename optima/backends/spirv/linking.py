@@ -9,7 +9,7 @@ from typing import Any
 from optima.backends.llvm.memory import Lifetime
 from optima.backends.llvm.meta import BufferMeta
 from optima.backends.llvm.storage import Storage, assign
-from optima.backends.spirv.meta import ALIGNMENT, ArgumentMeta, CallMeta, KernelMeta
+from optima.backends.spirv.meta import ALIGNMENT, ArgumentMeta, CallMeta, Flavour, KernelMeta
 from optima.graph import Graph, Op
 
 
@@ -24,7 +24,7 @@ class Group:
 
 
 def placed(
-    graph: Graph, groups: Sequence[Group], aliases: Sequence[Op], keys: dict[str, str]
+    graph: Graph, groups: Sequence[Group], aliases: Sequence[Op], keys: dict[str, str], flavour: Flavour
 ) -> tuple[Storage, tuple[BufferMeta, ...]]:
     """The storage of a subgraph, and its buffers: those of the graph's tensors, then the kernels' temporaries."""
     temporaries = {
@@ -34,7 +34,7 @@ def placed(
     }
     lifetimes = [Lifetime(name, nbytes, step, step) for name, (step, nbytes) in temporaries.items()]
     calls = [group.ops for group in groups]
-    storage = assign(graph, calls, aliases, keys, temporaries=lifetimes, alignment=ALIGNMENT)
+    storage = assign(graph, calls, aliases, keys, temporaries=lifetimes, alignment=ALIGNMENT[flavour])
     scratch = tuple(
         BufferMeta(name=name, shape=(nbytes,), dtype="uint8", kind="scratch", offset=storage.offsets[name])
         for name, (_, nbytes) in temporaries.items()
@@ -57,7 +57,7 @@ def link_group(
     kernels, calls = [], []
     for number, launch in enumerate(launches):
         name = f"{group.name}_{number}"
-        kernels.append(_kernel(name, launch))
+        kernels.append(_kernel(name, group.interface["entry_point"], launch))
         calls.append(
             CallMeta(
                 kernel=name,
@@ -69,11 +69,11 @@ def link_group(
     return kernels, calls
 
 
-def _kernel(name: str, launch: Mapping[str, Any]) -> KernelMeta:
+def _kernel(name: str, entry_point: str, launch: Mapping[str, Any]) -> KernelMeta:
     return KernelMeta(
         name=name,
         file=f"{name}.spv",
-        entry_point="main",
+        entry_point=entry_point,
         threads=tuple(launch["threads"]),
         groups=tuple(launch["groups"]),
         arguments=tuple(

@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from optima.backends.llvm.meta import BufferMeta, ConstantMeta
+from optima.backends.llvm.meta import KernelCall, KernelFile, PlannedSubgraph
 
 FORMAT_VERSION = 1
-#: every buffer starts at a multiple of this: the most that Vulkan lets a device ask for
-ALIGNMENT = 256
-
-Flavour = Literal["shader"]
+#: "shader" for Vulkan, "kernel" for OpenCL: SPIR-V's own words for the two
+Flavour = Literal["shader", "kernel"]
+#: every buffer starts at a multiple of this: the most that Vulkan lets a device ask for; what Mesa's OpenCL asks for
+ALIGNMENT: Mapping[Flavour, int] = {"shader": 256, "kernel": 512}
 Sizes = tuple[int, int, int]
 
 
-class _Strict(BaseModel):
+class ArgumentMeta(BaseModel):
+    """One buffer of a kernel: its binding in descriptor set 0, or its place among the arguments of an OpenCL kernel;
+    its stored dtype (a bool is a uint8)."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ArgumentMeta(_Strict):
-    """One storage buffer of a kernel: its binding in descriptor set 0, its stored dtype (a bool is a uint8)."""
 
     binding: int = Field(ge=0)
     dtype: str
     access: Literal["read", "write"]
 
 
-class KernelMeta(_Strict):
+class KernelMeta(KernelFile):
     """A module and how to launch it: ``groups`` workgroups of ``threads`` invocations, each of three axes.
 
     ``capabilities`` are SPIR-V's names of what the device must have; ``arguments`` are in the order of a call's.
     ``rounds``: how often the loops of one invocation go round, all together, at most.
     """
 
-    name: str
-    file: str
     entry_point: str
     threads: Sizes
     groups: Sizes
@@ -46,30 +44,20 @@ class KernelMeta(_Strict):
     capabilities: tuple[str, ...]
 
 
-class CallMeta(_Strict):
-    """One launch: arguments by buffer name, and the ops that it is part of.
+class CallMeta(KernelCall):
+    """One launch. ``results``: the graph's tensors that are complete after it."""
 
-    ``results``: the graph's tensors that are complete after it.
-    """
-
-    kernel: str
-    args: tuple[str, ...]
-    ops: tuple[str, ...]
     results: tuple[str, ...] = ()
 
 
-class SpirvSubgraph(_Strict):
-    """Kernels in order, with the memory plan. An empty ``calls`` is a subgraph in which no kernel remained."""
+class SpirvSubgraph(PlannedSubgraph):
+    """Kernels for a GPU."""
 
-    format_version: int
     flavour: Flavour
-    name: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    #: (output, source): outputs that are copies of a border input or a constant
-    copies: tuple[tuple[str, str], ...] = ()
-    buffers: tuple[BufferMeta, ...]
-    constants: tuple[ConstantMeta, ...]
     kernels: tuple[KernelMeta, ...]
     calls: tuple[CallMeta, ...]
-    arena_bytes: int = Field(ge=0)
+
+    @property
+    def alignment(self) -> int:
+        """What every buffer's offset is a multiple of."""
+        return ALIGNMENT[self.flavour]

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from devices import UserError
 
 _MAGIC = 0x07230203
-_CAPABILITY, _DECORATE = 17, 71
+_EXECUTION_MODE, _CAPABILITY, _DECORATE = 16, 17, 71
+_KERNEL, _CONTRACTION_OFF = 6, 31
 #: OpSourceContinued, OpSource, OpSourceExtension, OpName, OpMemberName, OpString, OpLine, OpNoLine, OpModuleProcessed
 _DEBUG = frozenset((2, 3, 4, 5, 6, 7, 8, 317, 330))
 #: OpTypeVoid: the first section behind the decorations begins with a type
@@ -22,7 +23,8 @@ _NO_CONTRACTION = 42
 #: UniformAndStorageBuffer{8,16}BitAccess -> StorageBuffer{8,16}BitAccess: kernels have storage buffers only
 _NARROWER = {4449: 4448, 4434: 4433}
 _NAMES = {
-    1: "Shader", 4: "Addresses", 6: "Kernel", 9: "Float16", 10: "Float64", 11: "Int64", 22: "Int16", 39: "Int8",
+    1: "Shader", 4: "Addresses", 5: "Linkage", 6: "Kernel", 7: "Vector16", 8: "Float16Buffer", 9: "Float16",
+    10: "Float64", 11: "Int64", 22: "Int16", 39: "Int8",
     4433: "StorageBuffer16BitAccess", 4448: "StorageBuffer8BitAccess",
 }  # fmt: skip
 
@@ -38,12 +40,18 @@ def cleaned(module: bytes) -> bytes:
     """The module without debug instructions, its float arithmetic marked ``NoContraction``.
 
     Names of files and compilers leave with the debug instructions, and the language number that old validators do
-    not know. Without the mark a driver may fuse, reassociate and cancel: ``(a + b) - b`` rounds on purpose.
+    not know. Without the mark a driver may fuse, reassociate and cancel: ``(a + b) - b`` rounds on purpose. A module
+    for OpenCL has no such mark; the compiler must have given its entry point the mode ``ContractionOff``.
     """
     head, instructions = _parsed(module)
     kept: list[Sequence[int]] = []
     marked = False
-    arithmetic = [words[2] for words in instructions if words[0] & 0xFFFF in _FLOAT_ARITHMETIC]
+    is_kernel = any(words[0] & 0xFFFF == _CAPABILITY and words[1] == _KERNEL for words in instructions)
+    if is_kernel and not any(
+        words[0] & 0xFFFF == _EXECUTION_MODE and words[2] == _CONTRACTION_OFF for words in instructions
+    ):
+        raise BadSpirv("a kernel lets its arithmetic be contracted", hint="report it, with the compiler's version")
+    arithmetic = [words[2] for words in instructions if words[0] & 0xFFFF in _FLOAT_ARITHMETIC and not is_kernel]
     for words in instructions:
         opcode = words[0] & 0xFFFF
         if opcode in _DEBUG:

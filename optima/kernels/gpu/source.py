@@ -9,7 +9,7 @@ from typing import Any
 
 from optima.kernels.gpu.launches import split, width_of
 from optima.kernels.gpu.lower import lowered
-from optima.kernels.gpu.printer.glsl import Glsl
+from optima.kernels.gpu.printer.dialect import Dialect
 from optima.kernels.gpu.printer.statements import Printed, print_launch
 from optima.kernels.gpu.schedule import ALL_RULES, GENERIC, SERIAL
 from optima.kernels.gpu.target import GpuTarget
@@ -19,34 +19,34 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Source:
-    """The kernels of one function, in the order in which they run.
+    """The kernels of one function, in the order in which they run. Each is called ``entry_point``.
 
     Their arguments are places: below ``parameters`` one of the function's buffers (inputs, constants, outputs), from
     there on a temporary, whose size in bytes ``temporaries`` gives.
     """
 
+    entry_point: str
     kernels: Sequence[Printed]
     parameters: int
     temporaries: Sequence[int]
 
 
-def source(program: Any, target: GpuTarget) -> Source:
-    """The GLSL of an unscheduled program (``gpu_program``). Raises Unprintable.
+def source(program: Any, target: GpuTarget, dialect: Dialect) -> Source:
+    """The text of an unscheduled program (``gpu_program``) in a dialect. Raises Unprintable.
 
     A schedule that TVM cannot lower, or that leaves what has no text, is replaced by a plainer one.
     """
     for effort in (ALL_RULES, GENERIC):
         try:
-            return _source(program, target, effort)
+            return _source(program, target, dialect, effort)
         # TVM's passes raise many types; what remains unprintable is so without a schedule, too.
         except Exception as error:  # noqa: BLE001
             _LOG.warning("a schedule of effort %d is given up: %s", effort, str(error).rstrip()[-200:])
-    return _source(program, target, SERIAL)
+    return _source(program, target, dialect, SERIAL)
 
 
-def _source(program: Any, target: GpuTarget, effort: int) -> Source:
+def _source(program: Any, target: GpuTarget, dialect: Dialect, effort: int) -> Source:
     whole = split(lowered(program, target, effort))
-    dialect = Glsl()
     kernels = [print_launch(whole, launch, dialect, target.groups) for launch in whole.launches]
     temporaries = [t.length * width_of(t.dtype) for t in whole.temporaries]
-    return Source(kernels, len(whole.parameters), temporaries)
+    return Source(dialect.entry_point, kernels, len(whole.parameters), temporaries)

@@ -7,21 +7,17 @@ gets the ``generic`` schedule, and were even that to fail, stays as TE made it: 
 
 from __future__ import annotations
 
-import importlib
-import logging
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from optima.kernels.schedule import generic
-from optima.kernels.schedule.structure import NotApplicable, rule_of, stages
+from optima.kernels.schedule.attempts import apply_rule, attempt
+from optima.kernels.schedule.structure import rule_of, stages
 
 if TYPE_CHECKING:
     import tvm
 
     from optima.kernels.target import CpuTarget
-
-_LOG = logging.getLogger(__name__)
 
 #: rule name -> module; several computes may share a rule
 RULES = {
@@ -44,9 +40,9 @@ def schedule(module: tvm.IRModule, target: CpuTarget) -> tvm.IRModule:
     done: set[str] = set()
     for name, rule in _anchors(sch):
         if name not in done:
-            sch, handled = _attempt(sch, rule, partial(_apply_rule, name, rule, target, done))
+            sch, handled = attempt(sch, rule, partial(apply_rule, f"{__name__}.{RULES[rule]}", name, target, done))
             done |= handled
-    sch, _ = _attempt(sch, "generic", partial(_apply_generic, target, done))
+    sch, _ = attempt(sch, "generic", partial(_apply_generic, target, done))
     return sch.mod
 
 
@@ -56,29 +52,5 @@ def _anchors(sch: Any) -> list[tuple[str, str]]:
     return [(name, rule) for name, rule in named if rule in RULES]
 
 
-def _apply_rule(name: str, rule: str, target: CpuTarget, done: set[str], sch: Any) -> set[str]:
-    apply = importlib.import_module(f"optima.kernels.schedule.{RULES[rule]}").apply
-    handled: set[str] = apply(sch, sch.get_sblock(name), target, frozenset(done))
-    return handled
-
-
 def _apply_generic(target: CpuTarget, done: set[str], sch: Any) -> set[str]:
     return generic.apply(sch, target, done)
-
-
-def _attempt(sch: Any, rule: str, step: Callable[[Any], set[str]]) -> tuple[Any, set[str]]:
-    """The schedule after ``step`` on a copy of it, and the blocks it handled; as it was where the step fails."""
-    trial = sch.copy()
-    try:
-        return trial, step(trial)
-    except NotApplicable as reason:
-        _LOG.debug("%s: %s", rule, reason)
-    # TVM's primitives refuse with many exception types; whichever it is, the schedule before it is still right.
-    except Exception as error:  # noqa: BLE001
-        _LOG.warning("the schedule rule %s failed, a slower one is used: %s", rule, _last_line(error))
-    return sch, set()
-
-
-def _last_line(error: Exception) -> str:
-    """TVM puts the whole function before the reason."""
-    return str(error).rstrip().rpartition("\n")[2]

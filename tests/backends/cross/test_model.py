@@ -129,7 +129,7 @@ def test_it_is_refused_here_with_and_without_fallback(split: Path) -> None:
 
 def test_wrong_options_are_refused_before_anything_is_written(traced: Any, tmp_path: Path) -> None:
     options = {"ARM64": {"cpu": "cortex-a720000", "feature": "+dotprod"}}
-    with pytest.raises(optima.CpuOptionError, match="cortex-a72") as error:
+    with pytest.raises(optima.DeviceOptionError, match="cortex-a72") as error:
         optimized(traced, tmp_path, ["ARM64:0"], device_options=options)
     assert len(error.value.problems) == 2
     assert not (tmp_path / "out" / "Net").exists()

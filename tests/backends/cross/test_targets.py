@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from devices import DeviceEnum, spec_of
+from optima.backends.device_options import DeviceOptionError
 from optima.kernels import cpu_kinds
-from optima.kernels.cpu_kinds import BASELINES, THREADS, CpuOptionError, target_of
+from optima.kernels.cpu_kinds import BASELINES, THREADS, target_of
 from optima.kernels.target import UnknownCpu, model_features, resolve
 
 X64, X86 = DeviceEnum.DEVICE_KIND_X64, DeviceEnum.DEVICE_KIND_X86
@@ -63,7 +64,7 @@ def test_hard_floats_are_asked_for() -> None:
 
 def test_everything_wrong_comes_in_one_error() -> None:
     options = {"cpu": "cortex-a720000", "featres": 1, "features": "+dotprd, aes", "threads": 0}
-    with pytest.raises(CpuOptionError) as error:
+    with pytest.raises(DeviceOptionError) as error:
         target_of(ARM64, "", options)
     assert [p.subject for p in error.value.problems] == ["featres", "cpu", "features", "features", "threads"]
     assert "'cortex-a72'" in str(error.value) and "dotprod" in str(error.value)
@@ -85,6 +86,6 @@ def test_everything_wrong_comes_in_one_error() -> None:
     ],
 )
 def test_what_does_not_fit_is_refused(kind: DeviceEnum, options: dict[str, Any], reason: str) -> None:
-    with pytest.raises(CpuOptionError, match=reason) as error:
+    with pytest.raises(DeviceOptionError, match=reason) as error:
         target_of(kind, "x86-64-v3", options)
     assert error.value.hint

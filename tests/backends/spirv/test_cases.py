@@ -1,12 +1,13 @@
-"""Every operator case that the backend claims, on a Vulkan device: a fixed slice here, all of them as ``slow``."""
+"""Every operator case that the backend claims, on a device: a fixed slice of both flavours here, all as ``slow``."""
 
 from __future__ import annotations
 
 import pytest
 
-from optima.backends.spirv.device import DeviceLacks
+from optima.backends.spirv.errors import DeviceLacks
+from optima.backends.spirv.meta import Flavour
 from optima.ops.entry import No
-from tests.backends.spirv.harness import answers, needs_vulkan, run_graph
+from tests.backends.spirv.harness import FLAVOURS, answers, options, run_graph
 from tests.ops.case import OpCase
 from tests.ops.harness import compare, reference
 from tests.ops.test_cases import CASES
@@ -24,13 +25,13 @@ _SLICE = (
 )  # fmt: skip
 
 
-def _check(case: OpCase) -> None:
-    answer = next(iter(answers(case.graph()).values()))
+def _check(case: OpCase, flavour: Flavour) -> None:
+    answer = next(iter(answers(case.graph(), options(flavour)).values()))
     if isinstance(answer, No):
         pytest.skip(f"refused: {answer.reason}")
     graph, values = case.graph(), case.values(0)
     try:
-        found = run_graph(graph, values)
+        found = run_graph(graph, values, flavour)
     except DeviceLacks as lacking:
         pytest.skip(str(lacking))  # more rounds of a loop than a software device makes
     for name, want, got in zip(graph.outputs, reference(graph, values), found, strict=True):
@@ -52,16 +53,16 @@ def _is_plain(case: OpCase) -> bool:
     }
 
 
-@needs_vulkan
+@pytest.mark.parametrize("flavour", FLAVOURS)
 @pytest.mark.parametrize("case", _slice(), ids=lambda c: c.id)
-def test_a_kernel_gives_torchs_answer(case: OpCase) -> None:
-    _check(case)
+def test_a_kernel_gives_torchs_answer(case: OpCase, flavour: Flavour) -> None:
+    _check(case, flavour)
 
 
 @pytest.mark.slow
-@needs_vulkan
+@pytest.mark.parametrize("flavour", FLAVOURS)
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.id)
-def test_every_claimed_case_gives_torchs_answer(case: OpCase) -> None:
-    if case.id in _LAVAPIPE_WRONG:
+def test_every_claimed_case_gives_torchs_answer(case: OpCase, flavour: Flavour) -> None:
+    if flavour == "shader" and case.id in _LAVAPIPE_WRONG:
         pytest.xfail("lavapipe's int64")
-    _check(case)
+    _check(case, flavour)

@@ -10,23 +10,23 @@ import optima
 from devices import DeviceEnum
 from optima.backends.base import CompileOptions
 from optima.backends.spirv.compiler import find_validator, module_of, validate
-from optima.backends.spirv.meta import SpirvSubgraph
-from optima.backends.spirv.tools import glslang
+from optima.backends.spirv.flavour import ROUTES
+from optima.backends.spirv.meta import Flavour, SpirvSubgraph
 from optima.backends.spirv.words import BadSpirv, capabilities, cleaned
 from optima.graph import Graph
 from optima.kernels.gpu.lower import gpu_program
 from optima.kernels.gpu.source import source
 from optima.kernels.gpu.target import GpuTarget
 from optima.ops.entry import No, Yes
-from tests.backends.spirv.harness import DEVICE, answers, compiled, needs_compiler
+from tests.backends.spirv.harness import COMPILED, DEVICE, answers, compiled, needs_compiler, options
 
 ADD = "graph g(%x: f32[40], %z: f32[40]) -> (%y)\n  %y = add_0: add(%x, %z) : f32[40]\n"
 SOFTMAX = "graph g(%x: f32[3,9000]) -> (%y)\n  %y = softmax_0: softmax(%x) {dim=1} : f32[3,9000]\n"
 
 
-@needs_compiler
-def test_bytes_and_meta_are_the_same_every_time() -> None:
-    first, second = (compiled(Graph.parse(SOFTMAX)) for _ in range(2))
+@pytest.mark.parametrize("flavour", COMPILED)
+def test_bytes_and_meta_are_the_same_every_time(flavour: Flavour) -> None:
+    first, second = (compiled(Graph.parse(SOFTMAX), flavour) for _ in range(2))
     assert first.files == second.files and first.meta == second.meta
 
 
@@ -76,13 +76,15 @@ def test_the_validator_is_a_gate() -> None:
     assert capabilities(module) == ("Shader",)
 
 
-@needs_compiler
-def test_the_systems_compiler_takes_the_same_text() -> None:
-    if not glslang().found:
-        pytest.skip("glslangValidator is not installed")
-    program = gpu_program(Graph.parse(SOFTMAX), GpuTarget())
-    for kernel in source(program, GpuTarget()).kernels:
-        assert capabilities(module_of(kernel.text, "glslangValidator")) == ("Shader",)
+@pytest.mark.parametrize("flavour", COMPILED)
+def test_the_systems_compiler_takes_the_same_text(flavour: Flavour) -> None:
+    compiler = ROUTES[flavour].finders[1]()
+    if compiler is None:
+        pytest.skip("neither glslangValidator nor clang with llvm-spirv, whichever it takes, is installed")
+    made = source(gpu_program(Graph.parse(SOFTMAX), GpuTarget()), GpuTarget(), ROUTES[flavour].dialect)
+    for kernel in made.kernels:
+        needed = capabilities(module_of(kernel.text, compiler))
+        assert ("Shader" if flavour == "shader" else "Kernel") in needed
 
 
 def test_ops_are_claimed_or_refused_with_a_reason() -> None:
@@ -92,16 +94,17 @@ def test_ops_are_claimed_or_refused_with_a_reason() -> None:
 
 
 def test_unknown_options_are_listed_together() -> None:
-    options = CompileOptions(device_options={"ADRENO": {"flavor": 1, "flavour": "metal", "x": 2}})
-    with pytest.raises(optima.SpirvOptionError) as caught:
-        answers(Graph.parse(ADD), options)
-    assert all(word in str(caught.value) for word in ("flavor", "'metal'", "x"))
+    wrong = CompileOptions(device_options={"ADRENO": {"flavor": 1, "flavour": "metal", "half": "yes"}})
+    with pytest.raises(optima.DeviceOptionError) as caught:
+        answers(Graph.parse(ADD), wrong)
+    assert all(word in str(caught.value) for word in ("flavor", "'metal'", "half"))
 
 
-def test_the_kernel_flavour_is_refused_with_a_reason() -> None:
-    options = CompileOptions(device_options={"ADRENO": {"flavour": "kernel"}})
-    with pytest.raises(optima.SpirvOptionError, match="not implemented"):
-        answers(Graph.parse(ADD), options)
+def test_half_can_be_switched_off() -> None:
+    halves = Graph.parse(ADD.replace("f32", "f16"))
+    off = CompileOptions(device_options={"ADRENO": {"flavour": "kernel", "half": False}})
+    assert answers(halves, options("kernel")) == {"add_0": Yes()}
+    assert answers(halves, off) == {"add_0": No('float16 is switched off by the device option "half"')}
 
 
 def test_all_four_kinds_have_the_backend() -> None:

@@ -18,7 +18,7 @@ TARGET = GpuTarget()
 
 
 def source_of(text: str) -> Source:
-    return source(gpu_program(Graph.parse(text), TARGET), TARGET)
+    return source(gpu_program(Graph.parse(text), TARGET), TARGET, Glsl())
 
 
 def body_of(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Running on a Vulkan device: requests side by side, whole models by turns, what is not there, what is broken."""
+"""Running on a device of either flavour: requests side by side, whole models by turns, what is missing or broken."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ import optima
 import optima.runtime as rt
 from devices import DeviceEnum, DeviceRef
 from optima.backends.base import LoadEnv
-from optima.backends.spirv.devices_here import FoundDevice, hardware
-from optima.backends.spirv.load import load, present
+from optima.backends.spirv.found import FoundDevice, hardware
+from optima.backends.spirv.load import load, present_for
+from optima.backends.spirv.meta import Flavour
 from optima.graph import Graph
 from optima.manager import Manager
-from tests.backends.spirv.harness import DEVICE, Array, borders_of, compiled, loaded, needs_vulkan, view_of
+from tests.backends.spirv.harness import DEVICE, FLAVOURS, Array, borders_of, compiled, loaded, view_of
 from torch2nx.converter import Torch2GraphConverter
 
 SUM = """graph g(%x: f32[3,40], %z: f32[3,40]) -> (%y)
@@ -40,10 +41,10 @@ def expected(given: dict[str, Array]) -> Array:
     return torch.softmax(torch.from_numpy(given["x"] + given["z"]), 1).numpy()
 
 
-@needs_vulkan
-def test_without_launches_there_is_no_answer() -> None:
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_without_launches_there_is_no_answer(flavour: Flavour) -> None:
     graph = Graph.parse(SUM)
-    artifact = compiled(graph)
+    artifact = compiled(graph, flavour)
     meta = copy.deepcopy(dict(artifact.meta))
     meta["calls"] = []
     borders = borders_of(graph, values(0))
@@ -52,10 +53,10 @@ def test_without_launches_there_is_no_answer() -> None:
     assert not np.allclose(borders["y"], expected(values(0)))
 
 
-@needs_vulkan
-def test_requests_at_the_same_time_keep_to_their_own_buffers() -> None:
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_requests_at_the_same_time_keep_to_their_own_buffers(flavour: Flavour) -> None:
     graph = Graph.parse(SUM)
-    executable = loaded(graph)
+    executable = loaded(graph, flavour)
 
     def run(seed: int) -> float:
         borders = borders_of(graph, values(seed))
@@ -68,41 +69,41 @@ def test_requests_at_the_same_time_keep_to_their_own_buffers() -> None:
         assert max(pool.map(run, range(8))) < 1e-6
 
 
-@needs_vulkan
-def test_a_trace_has_every_tensor_between_launches() -> None:
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_trace_has_every_tensor_between_launches(flavour: Flavour) -> None:
     graph = Graph.parse(SUM)
     borders = borders_of(graph, values(1))
-    seen = loaded(graph).bind(borders).trace()
+    seen = loaded(graph, flavour).bind(borders).trace()
     assert {"x", "z", "y"} <= set(seen)
     np.testing.assert_allclose(seen["y"], expected(values(1)), atol=1e-6)
 
 
 def test_a_software_device_never_counts_as_present() -> None:
-    software = FoundDevice("llvmpipe", 0x5143, True, None)
-    adreno = FoundDevice("Adreno (TM) 740", 0x5143, False, None)
+    software = FoundDevice("llvmpipe", DEVICE.kind, True, None)
+    adreno = FoundDevice("Adreno (TM) 740", DEVICE.kind, False, None)
     assert hardware(DEVICE, [software]) is None
     assert hardware(DEVICE, [software, adreno]) is adreno
     assert hardware(DeviceRef.parse("ADRENO:1"), [software, adreno]) is None
     assert hardware(DeviceRef.parse("MALI:0"), [adreno]) is None
 
 
-@needs_vulkan
-def test_a_broken_meta_is_refused_before_anything_runs() -> None:
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_broken_meta_is_refused_before_anything_runs(flavour: Flavour) -> None:
     graph = Graph.parse(SUM)
-    artifact = compiled(graph)
+    artifact = compiled(graph, flavour)
     meta = copy.deepcopy(dict(artifact.meta))
     meta["calls"][0]["args"][0] = "nowhere"
     with pytest.raises(optima.BadSubgraph, match="nowhere"):
         load(view_of(graph, replace(artifact, meta=meta)), DEVICE, ENV)
 
 
-@needs_vulkan
-def test_what_a_device_lacks_is_listed() -> None:
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_what_a_device_lacks_is_listed(flavour: Flavour) -> None:
     graph = Graph.parse(SUM)
-    artifact = compiled(graph)
+    artifact = compiled(graph, flavour)
     meta = copy.deepcopy(dict(artifact.meta))
-    meta["kernels"][0]["capabilities"] = ["Shader", "Kernel"]
-    with pytest.raises(optima.DeviceLacks, match="Kernel"):
+    meta["kernels"][0]["capabilities"] = ["Float64", "capability 5999"]
+    with pytest.raises(optima.DeviceLacks, match="capability 5999"):
         load(view_of(graph, replace(artifact, meta=meta)), DEVICE, ENV)
 
 
@@ -140,10 +141,10 @@ class SmallBlock(torch.nn.Module):
 MODELS = {"cnn": (SmallCnn, (2, 3, 16, 16)), "block": (SmallBlock, (2, 9, 32))}
 
 
-@needs_vulkan
+@pytest.mark.parametrize("flavour", FLAVOURS)
 @pytest.mark.parametrize("by_turns", [False, True], ids=["one", "by turns"])
 @pytest.mark.parametrize("name", MODELS)
-def test_a_model_equals_eager(name: str, by_turns: bool, tmp_path: Path) -> None:
+def test_a_model_equals_eager(name: str, by_turns: bool, tmp_path: Path, flavour: Flavour) -> None:
     made, shape = MODELS[name]
     torch.manual_seed(0)
     module, sample = made().eval(), torch.randn(shape)
@@ -152,8 +153,20 @@ def test_a_model_equals_eager(name: str, by_turns: bool, tmp_path: Path) -> None
     placement = {n: "X64:0" if by_turns and i // 2 % 2 else "ADRENO:0" for i, n in enumerate(names)}
     (tmp_path / "map.json").write_text(json.dumps(placement))
     kinds = [DeviceEnum.DEVICE_KIND_ADRENO, DeviceEnum.DEVICE_KIND_X64]
-    path = Manager().optimize(name, kinds, graph, tmp_path / "out", tmp_path / "map.json", progress=False).path
-    if not present(DEVICE):
+    path = (
+        Manager()
+        .optimize(
+            name,
+            kinds,
+            graph,
+            tmp_path / "out",
+            tmp_path / "map.json",
+            progress=False,
+            device_options={"ADRENO": {"flavour": flavour}},
+        )
+        .path
+    )
+    if not present_for(DEVICE, {"flavour": flavour}):
         with pytest.raises(optima.DeviceAbsent):
             rt.Context().load_model(path)
     found = rt.Context().load_model(path, fallback=True)(sample.numpy())

@@ -29,7 +29,11 @@ class Shared:
 
 @dataclass(frozen=True)
 class Kernel:
-    """What a dialect puts around a body: the kernel's interface, and the texts of functions that it calls."""
+    """What a dialect puts around a body: the kernel's interface, and the functions that it calls.
+
+    ``functions``: their texts (``printer.functions``), which speak of ``BITS``, ``FLOAT``, ``INT``, ``UINT``, ``REAL``
+    and ``ABS``; "" for none. ``dtypes``: all that occur.
+    """
 
     arguments: Sequence[Argument]
     shared: Sequence[Shared]
@@ -40,9 +44,9 @@ class Kernel:
 
 
 class Dialect(Protocol):
-    """One language. ``name`` is part of a kernel's key."""
+    """One language. ``entry_point`` is what its kernels are called; ``barrier`` the statement of one."""
 
-    name: str
+    entry_point: str
     barrier: str
 
     def type_name(self, dtype: str) -> str:
@@ -62,6 +66,12 @@ class Dialect(Protocol):
 
     def index(self, what: str, axis: int) -> str:
         """The index of the workgroup ("block") or of the invocation in it ("thread"), as an int32."""
+
+    def native(self, name: str) -> str:
+        """The language's own name of one of ``functions.NATIVE``, given by C's."""
+
+    def multiply_add(self, a: str, b: str, c: str) -> str:
+        """``a * b + c`` of float32, fused where the device does so at no cost."""
 
     def hidden_zero(self) -> str:
         """A uint32 that is 0 whenever a kernel runs, and that no compiler can know to be."""

@@ -114,7 +114,7 @@ class Expressions:
         if not functions.has(name):
             raise unprintable(f"the function {name}")
         if name in functions.NATIVE:
-            return f"{functions.NATIVE[name]}({', '.join(arguments)})"
+            return f"{self.dialect.native(name)}({', '.join(arguments)})"
         self.used.add(name)
         return f"{name}({', '.join(arguments)})"
 

@@ -17,10 +17,23 @@ _SAME_BITS = {
 _NARROW = {"8bit_storage": ("int8", "uint8"), "16bit_storage": ("int16", "uint16", "float16")}
 
 
+_NATIVE = {
+    "sqrtf": "sqrt", "fabsf": "abs", "floorf": "floor", "ceilf": "ceil", "truncf": "trunc", "nearbyintf": "roundEven",
+}  # fmt: skip
+_VOCABULARY = """\
+#define BITS floatBitsToUint
+#define FLOAT uintBitsToFloat
+#define INT int
+#define UINT uint
+#define REAL float
+#define ABS abs
+"""
+
+
 class Glsl:
     """Prints for glslang's Vulkan mode."""
 
-    name = "glsl"
+    entry_point = "main"
     barrier = "barrier();"
 
     def type_name(self, dtype: str) -> str:
@@ -55,6 +68,14 @@ class Glsl:
         """See ``Dialect``."""
         return f"int({'gl_WorkGroupID' if what == 'block' else 'gl_LocalInvocationID'}.{'xyz'[axis]})"
 
+    def native(self, name: str) -> str:
+        """See ``Dialect``."""
+        return _NATIVE[name]
+
+    def multiply_add(self, a: str, b: str, c: str) -> str:
+        """See ``Dialect``: Vulkan's ``fma`` need not be fused."""
+        return f"fma({a}, {b}, {c})"
+
     def hidden_zero(self) -> str:
         """See ``Dialect``: no dispatch has 2**31 workgroups."""
         return "(gl_WorkGroupID.z >> 31)"
@@ -67,11 +88,12 @@ class Glsl:
             f"{{ {_TYPES[a.dtype]} {a.name}[]; }};\n"
             for i, a in enumerate(kernel.arguments)
         )
+        functions = _VOCABULARY + kernel.functions if kernel.functions else ""
         shared = "".join(f"shared {_TYPES[s.dtype]} {s.name}[{s.length}];\n" for s in kernel.shared)
         return (
             f"#version 450\n{_extensions(kernel.dtypes)}"
             f"layout(local_size_x = {x}, local_size_y = {y}, local_size_z = {z}) in;\n"
-            f"{buffers}{shared}{kernel.functions}void main()\n{{\n{kernel.body}}}\n"
+            f"{buffers}{shared}{functions}void main()\n{{\n{kernel.body}}}\n"
         )
 
 

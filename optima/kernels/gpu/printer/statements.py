@@ -38,7 +38,7 @@ class Printed:
 
 
 def print_launch(whole: Launches, launch: Launch, dialect: Dialect, groups: int) -> Printed:
-    """One launch as a kernel named ``main``. ``groups``: workgroups that a dispatch may have along an axis.
+    """One launch as a kernel. ``groups``: workgroups that a dispatch may have along an axis.
 
     Raises Unprintable for what the dialect has no text for.
     """
@@ -50,10 +50,9 @@ def print_launch(whole: Launches, launch: Launch, dialect: Dialect, groups: int)
         body.statement(statement)
     arguments = tuple(sorted(names.arguments.items()))
     dtypes = frozenset(body.expressions.dtypes | {a.dtype for _, a in arguments})
-    helpers = functions.with_calls(body.expressions.used)
     kernel = Kernel(
         tuple(a for _, a in arguments), tuple(names.shared), (launch.threads[0], launch.threads[1], launch.threads[2]),
-        "".join(_helper(name, dialect) for name in helpers), "".join(f"  {line}\n" for line in body.lines), dtypes,
+        functions.texts_for(body.expressions.used), "".join(f"  {line}\n" for line in body.lines), dtypes,
     )  # fmt: skip
     shared_bytes = sum(s.length * _bytes(s.dtype) for s in names.shared)
     sizes = (grid[0], grid[1], grid[2])
@@ -66,13 +65,6 @@ def _guard(node: Any) -> Any:
         return None
     loads = any(type(n).__name__ in ("TensorLoad", "Call") for n in walk(node.condition))
     return None if loads else node.condition
-
-
-def _helper(name: str, dialect: Dialect) -> str:
-    text = functions.text_of(name)
-    for marker, target, source in (("BITS(", "uint32", "float32"), ("FLOAT(", "float32", "uint32")):
-        text = text.replace(marker, dialect.bits(target, "", source).removesuffix(")"))
-    return text + "\n"
 
 
 def _bytes(dtype: str) -> int:
@@ -178,7 +170,7 @@ class _Body:
         self.emit(f"{self.names.buffer(node.buffer, written=True)}[{index}] = {value};")
 
     def _accumulated(self, node: Any, index: str) -> str:
-        """``c[i] += a * b`` of float32 as one fused operation; "" for any other store."""
+        """``c[i] += a * b`` of float32 as one operation; "" for any other store."""
         total = node.value
         if type(total).__name__ != "Add" or type(total.b).__name__ != "Mul" or dtype_of(total) != "float32":
             return ""
@@ -188,7 +180,7 @@ class _Body:
         if self.expressions.index(load.source, load.indices) != index:
             return ""
         a, b = self.expressions.text(total.b.a), self.expressions.text(total.b.b)
-        return f"fma({a}, {b}, {self.expressions.text(load)})"
+        return self.dialect.multiply_add(a, b, self.expressions.text(load))
 
     def _Bind(self, node: Any) -> None:
         value = self.expressions.text(node.value)

@@ -6,21 +6,17 @@ not fit, and what no rule took gets the ``generic`` schedule: threads over the e
 
 from __future__ import annotations
 
-import importlib
-import logging
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optima.kernels.gpu.schedule import generic
-from optima.kernels.schedule.structure import NotApplicable, name_of, rule_of, stages
+from optima.kernels.schedule.attempts import apply_rule, attempt
+from optima.kernels.schedule.structure import name_of, rule_of, stages
 
 if TYPE_CHECKING:
     import tvm
 
     from optima.kernels.gpu.target import GpuTarget
-
-_LOG = logging.getLogger(__name__)
 
 #: rule name -> module; several computes may share a rule
 RULES = {"gemm": "gemm", "conv": "conv", "row": "row"}
@@ -43,37 +39,12 @@ def schedule(module: tvm.IRModule, target: GpuTarget, effort: int = ALL_RULES) -
     done: set[str] = set()
     for name, rule in [(name_of(sch, b), rule_of(sch, b)) for b in stages(sch)]:
         if effort == ALL_RULES and rule in RULES and name not in done:
-            sch, handled = _attempt(sch, rule, partial(_apply, name, rule, target, done))
+            sch, handled = attempt(sch, rule, partial(apply_rule, f"{__name__}.{RULES[rule]}", name, target, done))
             done |= handled
-    sch, _ = _attempt(sch, "inline", partial(generic.inline, done))
+    sch, _ = attempt(sch, "inline", partial(generic.inline, done))
     for name in [name_of(sch, b) for b in stages(sch)]:
         # A stage may have been inlined into the one before it meanwhile.
         if name not in done and name in {name_of(sch, b) for b in stages(sch)}:
-            sch, handled = _attempt(sch, "generic", partial(generic.apply, name, target, done))
+            sch, handled = attempt(sch, "generic", partial(generic.apply, name, target, done))
             done |= handled
     return sch.mod
-
-
-def _apply(name: str, rule: str, target: GpuTarget, done: set[str], sch: Any) -> set[str]:
-    apply = importlib.import_module(f"optima.kernels.gpu.schedule.{RULES[rule]}").apply
-    handled: set[str] = apply(sch, sch.get_sblock(name), target, frozenset(done))
-    return handled
-
-
-def _attempt(sch: Any, rule: str, step: Callable[[Any], set[str]]) -> tuple[Any, set[str]]:
-    """The schedule after ``step`` on a copy of it, and the blocks it handled; as it was where the step fails."""
-    trial = sch.copy()
-    try:
-        return trial, step(trial)
-    except NotApplicable as reason:
-        _LOG.debug("%s: %s", rule, reason)
-    # TVM's primitives refuse with many exception types; whichever it is, the schedule before it is still right.
-    except Exception as error:  # noqa: BLE001
-        _LOG.warning("the GPU schedule rule %s failed, a slower one is used: %s", rule, _first_line(error))
-    return sch, set()
-
-
-def _first_line(error: Exception) -> str:
-    """TVM's reason: the line behind the function that it prints, or all of a short message."""
-    lines = [line for line in str(error).splitlines() if line.startswith(("Error", "ScheduleError", "ValueError"))]
-    return (lines or str(error).splitlines() or [""])[-1][:300]

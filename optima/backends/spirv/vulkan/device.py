@@ -10,9 +10,10 @@ from functools import cache
 from typing import Any
 
 from devices import Problem
-from optima.backends.spirv.devices_here import FoundDevice, api
+from optima.backends.spirv.errors import DeviceFailed, DeviceLacks
+from optima.backends.spirv.found import FoundDevice
 from optima.backends.spirv.meta import SpirvSubgraph
-from optima.tools import NotUsableHere
+from optima.backends.spirv.vulkan.devices_here import api
 
 _EXTENSIONS = ("VK_KHR_8bit_storage", "VK_KHR_16bit_storage", "VK_KHR_shader_float16_int8")
 _FEATURES = {
@@ -27,20 +28,6 @@ _FEATURES = {
 #: lavapipe ends every loop of an invocation for good after so many rounds in all, without a word
 _SOFTWARE_ROUNDS = 65_535
 _FOR_EVER_NS = 2**64 - 1
-
-
-class DeviceLacks(NotUsableHere):
-    """A Vulkan device that cannot run a subgraph's kernels: a capability or a limit is missing.
-
-    Example: a model with int64 indices on a GPU without ``shaderInt64``. Fix: map those operators to X64.
-    """
-
-
-class DeviceFailed(NotUsableHere):
-    """A Vulkan device that failed: out of memory, lost, or used after a fork.
-
-    Example: a model whose tensors do not fit into the device's memory. Fix: fewer requests, or a smaller model.
-    """
 
 
 class VulkanDevice:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from optima.backends.spirv.blocks import released_with
-from optima.backends.spirv.device import VulkanDevice, failing
 from optima.backends.spirv.meta import KernelMeta
+from optima.backends.spirv.vulkan.blocks import released_with
+from optima.backends.spirv.vulkan.device import VulkanDevice, failing
 
 
 @dataclass(frozen=True)

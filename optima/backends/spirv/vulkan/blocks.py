@@ -1,21 +1,17 @@
-"""Blocks of device memory, and which parts of them a subgraph's buffers are."""
+"""Blocks of device memory."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from optima.backends.llvm.memory import aligned
-from optima.backends.llvm.meta import BufferMeta
-from optima.backends.spirv.device import VulkanDevice, failing
-from optima.backends.spirv.meta import ALIGNMENT
+from optima.backends.spirv.vulkan.device import VulkanDevice, failing
 
-#: constants lie in blocks of at most this many bytes: a device need not give more in one piece
-_BLOCK_BYTES = 1 << 28
+#: no buffer of Vulkan's is empty
+_LEAST_BYTES = 256
 _DEVICE_LOCAL, _VISIBLE, _COHERENT, _CACHED = 1, 2, 4, 8
 
 
@@ -27,7 +23,7 @@ class Block:
     """
 
     def __init__(self, device: VulkanDevice, nbytes: int, *, visible: bool) -> None:
-        vk, self.nbytes = device.vk, max(nbytes, ALIGNMENT)
+        vk, self.nbytes = device.vk, max(nbytes, _LEAST_BYTES)
         usage = (
             vk.VK_BUFFER_USAGE_STORAGE_BUFFER_BIT
             | vk.VK_BUFFER_USAGE_TRANSFER_SRC_BIT
@@ -60,29 +56,3 @@ def released_with(owner: object, release: list[Callable[[], None]]) -> None:
             step()
 
     weakref.finalize(owner, free).atexit = False
-
-
-@dataclass(frozen=True)
-class Region:
-    """A part of a block."""
-
-    block: Block
-    offset: int
-    nbytes: int
-
-
-def packed(device: VulkanDevice, buffers: Iterable[BufferMeta]) -> dict[str, Region]:
-    """A region in the device's memory for each buffer, by name, in as few blocks as may be."""
-    groups: list[tuple[int, dict[str, tuple[int, int]]]] = []
-    for buffer in buffers:
-        size = aligned(max(buffer.nbytes, 1), ALIGNMENT)
-        if not groups or groups[-1][0] + size > _BLOCK_BYTES:
-            groups.append((0, {}))
-        end, places = groups[-1]
-        places[buffer.name] = (end, buffer.nbytes)
-        groups[-1] = (end + size, places)
-    regions: dict[str, Region] = {}
-    for total, places in groups:
-        block = Block(device, total, visible=False)
-        regions |= {name: Region(block, offset, nbytes) for name, (offset, nbytes) in places.items()}
-    return regions

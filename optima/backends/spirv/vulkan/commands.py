@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from optima.backends.spirv.blocks import Block, Region, released_with
-from optima.backends.spirv.device import VulkanDevice, failing
 from optima.backends.spirv.meta import CallMeta
-from optima.backends.spirv.pipelines import Pipeline
+from optima.backends.spirv.regions import Region
+from optima.backends.spirv.vulkan.blocks import Block, released_with
+from optima.backends.spirv.vulkan.device import VulkanDevice, failing
+from optima.backends.spirv.vulkan.pipelines import Pipeline
 
+Place = Region[Block]
 #: (source, destination): a copy of ``source.nbytes``
-Copy = tuple[Region, Region]
+Copy = tuple[Place, Place]
 
 
 class Recorder:
@@ -41,7 +43,7 @@ class Recorder:
         info = vk.VkDescriptorPoolCreateInfo(maxSets=sets, poolSizeCount=1, pPoolSizes=sizes)
         return vk.vkCreateDescriptorPool(self._device.handle, info, None)
 
-    def descriptor_set(self, call: CallMeta, regions: Mapping[str, Region]) -> Any:
+    def descriptor_set(self, call: CallMeta, regions: Mapping[str, Place]) -> Any:
         """A descriptor set that binds a call's arguments."""
         vk, device = self._device.vk, self._device.handle
         layouts = [self._pipelines[call.kernel].set_layout]
@@ -107,7 +109,7 @@ class Recorder:
         )
 
 
-def staged(device: VulkanDevice, region: Region) -> Region:
+def staged(device: VulkanDevice, region: Place) -> Place:
     """A region of the same size that the host can read and write: itself, or one in a block of its own."""
     if region.block.mapped is not None:
         return region

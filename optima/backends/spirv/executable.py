@@ -1,0 +1,134 @@
+"""A loaded subgraph and its requests, whichever interface runs the modules: an ``Opened`` of Vulkan's or OpenCL's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from devices import Problem, UserError
+from optima.backends.llvm.buffers import Array, bound
+from optima.backends.spirv.found import FoundDevice
+from optima.backends.spirv.meta import SpirvSubgraph
+
+
+class Request(Protocol):
+    """One request on a device: border and scratch memory of its own, bound to the launches of a subgraph.
+
+    Methods raise DeviceFailed.
+    """
+
+    def run(self) -> None:
+        """Inputs to the device, every launch, outputs back."""
+
+    def send(self) -> None:
+        """Inputs to the device."""
+
+    def launch(self, call: int) -> None:
+        """The launch of that number alone; done when this returns."""
+
+    def receive(self) -> None:
+        """Outputs back from the device."""
+
+    def fetch(self, buffer: str) -> Array:
+        """A copy of a buffer's bytes."""
+
+    def timings(self) -> Sequence[tuple[str, float]]:
+        """(kernel, microseconds) of each launch of the last ``run``; () where the interface does not say."""
+
+
+class Opened(Protocol):
+    """A subgraph's kernels and constants on a device, shared by all requests."""
+
+    def request(self, borders: Mapping[str, Array]) -> Request:
+        """Memory for a request over these border arrays, which it reads and writes. Raises DeviceFailed."""
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What Vulkan and OpenCL each are to the loader.
+
+    ``found_devices``: every device, in the driver's order; raises VulkanMissing or OpenClMissing where there is none.
+    ``lacks``: what a device does not have of what a subgraph's kernels need. ``open``: puts a subgraph on a device,
+    given its modules by file name and its constants by name; raises DeviceFailed.
+    """
+
+    found_devices: Callable[[], tuple[FoundDevice, ...]]
+    lacks: Callable[[FoundDevice, SpirvSubgraph], list[Problem]]
+    open: Callable[[FoundDevice, SpirvSubgraph, Mapping[str, bytes], Mapping[str, Array]], Opened]
+
+
+class SpirvExecutable:
+    """A loaded subgraph, shared by all requests. ``runs_on``: the simulator that stands in, "" for the device."""
+
+    def __init__(self, meta: SpirvSubgraph, opened: Opened, constants: Mapping[str, Array], runs_on: str) -> None:
+        self.meta, self.opened, self.constants, self.runs_on = meta, opened, constants, runs_on
+
+    def bind(self, borders: Mapping[str, Array]) -> SpirvInvocation:
+        """One request's buffers, and all that it does, prepared once.
+
+        ``borders`` maps every input and output to a dense array. Raises UserError naming those that are missing or
+        have another shape or dtype, DeviceFailed where the device's memory does not suffice.
+        """
+        wrong = [
+            Problem(b.name, f"a dense, aligned {b.dtype}{list(b.shape)} is needed")
+            for b in self.meta.buffers
+            if b.kind == "border" and not bound(b, borders.get(b.name))
+        ]
+        if wrong:
+            raise UserError(f"{self.meta.name} cannot be bound to these buffers", problems=wrong)
+        return SpirvInvocation(self, borders)
+
+
+class SpirvInvocation:
+    """One request over one subgraph."""
+
+    def __init__(self, executable: SpirvExecutable, borders: Mapping[str, Array]) -> None:
+        self._meta, self._constants, self._borders = executable.meta, executable.constants, borders
+        self._request = executable.opened.request(borders)
+
+    def run(self) -> None:
+        """Copy the inputs in, launch every kernel, copy the outputs out. Raises DeviceFailed."""
+        self._request.run()
+        self._copy()
+
+    def timings(self) -> Sequence[tuple[str, float]]:
+        """(kernel, microseconds) of each launch of the last run, through OpenCL; none through Vulkan."""
+        return self._request.timings()
+
+    def trace(self) -> dict[str, Array]:
+        """Run launch by launch; copies of all that each group of launches leaves behind, by graph name."""
+        seen = {name: self._borders[name].copy() for name in self._meta.inputs}
+        self._request.send()
+        for number, call in enumerate(self._meta.calls):
+            self._request.launch(number)
+            for name in call.results:
+                seen.update(self._with_aliases(name))
+        self._request.receive()
+        self._copy()
+        seen.update({name: self._borders[name].copy() for name in self._meta.outputs})
+        return seen
+
+    def _with_aliases(self, name: str) -> dict[str, Array]:
+        buffers = [b for b in self._meta.buffers if b.name == name or b.alias_of == name]
+        return {b.name: self._request.fetch(b.name).view(b.numpy_dtype).reshape(b.shape) for b in buffers}
+
+    def _copy(self) -> None:
+        """The outputs that no kernel writes."""
+        for out, source in self._meta.copies:
+            array = self._borders.get(source)
+            array = self._constants[source] if array is None else array
+            np.copyto(self._borders[out], array.reshape(self._borders[out].shape))
+
+
+def written_borders(meta: SpirvSubgraph) -> tuple[str, ...]:
+    """The outputs that come from the device: neither inputs nor copies."""
+    others = {*(out for out, _ in meta.copies), *meta.inputs}
+    return tuple(name for name in dict.fromkeys(meta.outputs) if name not in others)
+
+
+def dense_bytes(array: Array) -> Array:
+    """The bytes of a dense array, as one row over the same memory."""
+    return array.reshape(-1).view(np.uint8)

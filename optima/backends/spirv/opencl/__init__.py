@@ -1,0 +1,1 @@
+"""Running modules of the flavour "kernel" through OpenCL, by the ``pyopencl`` package."""

@@ -1,0 +1,153 @@
+"""A subgraph on an OpenCL device: its programs and constants, and requests over them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from optima.backends.llvm.buffers import Array
+from optima.backends.spirv.executable import Interface, dense_bytes, written_borders
+from optima.backends.spirv.found import FoundDevice
+from optima.backends.spirv.meta import CallMeta, KernelMeta, SpirvSubgraph
+from optima.backends.spirv.opencl.device import failing, open_device
+from optima.backends.spirv.opencl.devices_here import found_devices
+from optima.backends.spirv.regions import Region, of_request, packed
+
+
+class OpenClSubgraph:
+    """Programs, and constants in device memory, shared by all requests."""
+
+    def __init__(
+        self, found: FoundDevice, meta: SpirvSubgraph, modules: Mapping[str, bytes], constants: Mapping[str, Array]
+    ) -> None:
+        self.device, self.meta = open_device(found), meta
+        self.kernels = {kernel.name: kernel for kernel in meta.kernels}
+        self.programs = {kernel.name: self._program(kernel, modules[kernel.file]) for kernel in meta.kernels}
+        self.constants = packed(self.allocate, [b for b in meta.buffers if b.kind == "constant"], meta.alignment)
+        queue = self.queue()
+        with failing("take the constants", found.name):
+            for name, region in self.constants.items():
+                send(self.device.cl, queue, region, constants[name])
+            queue.finish()
+
+    def allocate(self, nbytes: int) -> Any:
+        """A buffer of device memory."""
+        cl = self.device.cl
+        with failing(f"allocate {nbytes:,} bytes", self.device.found.name):
+            return cl.Buffer(self.device.context, cl.mem_flags.READ_WRITE, max(nbytes, 1))
+
+    def queue(self) -> Any:
+        """A queue that runs its commands in order, and says how long each took."""
+        cl = self.device.cl
+        with failing("make a queue", self.device.found.name):
+            return cl.CommandQueue(self.device.context, properties=cl.command_queue_properties.PROFILING_ENABLE)
+
+    def request(self, borders: Mapping[str, Array]) -> OpenClRequest:
+        """See ``Opened``."""
+        return OpenClRequest(self, borders)
+
+    def _program(self, kernel: KernelMeta, module: bytes) -> Any:
+        cl = self.device.cl
+        with failing(f"take the kernel {kernel.name}", self.device.found.name), warnings.catch_warnings():
+            warnings.simplefilter("ignore", cl.CompilerWarning)  # that the driver said something while it built
+            # cache_dir=False: the package would keep binaries of its own in the user's home.
+            return cl.Program(self.device.context, module).build(cache_dir=False)
+
+
+class OpenClRequest:
+    """One request's memory, and its kernels with their arguments set once."""
+
+    def __init__(self, subgraph: OpenClSubgraph, borders: Mapping[str, Array]) -> None:
+        self._subgraph, self._meta, self._borders = subgraph, subgraph.meta, borders
+        self._cl, self._name = subgraph.device.cl, subgraph.device.found.name
+        self._regions = of_request(subgraph.allocate, subgraph.meta, subgraph.constants)
+        self._queue = subgraph.queue()
+        with failing("prepare the launches", self._name):
+            self._launches = [self._prepared(call) for call in subgraph.meta.calls]
+        self._events: list[Any] = []
+
+    def run(self) -> None:
+        """See ``Request``."""
+        self._subgraph.device.same_process()
+        with failing("run", self._name):
+            self._enqueue_inputs()
+            self._events = [self._enqueue(number) for number in range(len(self._launches))]
+            self._enqueue_outputs()
+            self._queue.finish()
+
+    def send(self) -> None:
+        """See ``Request``."""
+        self._subgraph.device.same_process()
+        with failing("take the inputs", self._name):
+            self._enqueue_inputs()
+            self._queue.finish()
+
+    def launch(self, call: int) -> None:
+        """See ``Request``."""
+        with failing(f"run {self._meta.calls[call].kernel}", self._name):
+            self._enqueue(call)
+            self._queue.finish()
+
+    def receive(self) -> None:
+        """See ``Request``."""
+        with failing("give the outputs", self._name):
+            self._enqueue_outputs()
+            self._queue.finish()
+
+    def fetch(self, buffer: str) -> Array:
+        """See ``Request``."""
+        found = np.empty(self._regions[buffer].nbytes, np.uint8)
+        with failing(f"give {buffer}", self._name):
+            self._receive(found, self._regions[buffer])
+            self._queue.finish()
+        return found
+
+    def timings(self) -> Sequence[tuple[str, float]]:
+        """See ``Request``: by the device's own clock."""
+        with failing("tell the times", self._name):
+            spans = [event.profile.end - event.profile.start for event in self._events]
+        return tuple((call.kernel, ns / 1000) for call, ns in zip(self._meta.calls, spans, strict=False))
+
+    def _prepared(self, call: CallMeta) -> tuple[Any, tuple[int, ...], tuple[int, ...], list[Any]]:
+        """(kernel with its arguments, all invocations, invocations of a workgroup, what must outlive the kernel)."""
+        meta = self._subgraph.kernels[call.kernel]
+        # A kernel object of its own: setting arguments is not safe between threads.
+        kernel = self._cl.Kernel(self._subgraph.programs[call.kernel], meta.entry_point)
+        buffers = [part(self._regions[name]) for name in call.args]
+        for argument, buffer in zip(meta.arguments, buffers, strict=True):
+            kernel.set_arg(argument.binding, buffer)
+        size = tuple(g * t for g, t in zip(meta.groups, meta.threads, strict=True))
+        return kernel, size, meta.threads, buffers
+
+    def _enqueue(self, number: int) -> Any:
+        kernel, size, threads, _ = self._launches[number]
+        return self._cl.enqueue_nd_range_kernel(self._queue, kernel, size, threads)
+
+    def _enqueue_inputs(self) -> None:
+        for name in dict.fromkeys(self._meta.inputs):
+            send(self._cl, self._queue, self._regions[name], self._borders[name])
+
+    def _enqueue_outputs(self) -> None:
+        for name in written_borders(self._meta):
+            self._receive(dense_bytes(self._borders[name]), self._regions[name])
+
+    def _receive(self, target: Array, region: Region[Any]) -> None:
+        if region.nbytes:
+            self._cl.enqueue_copy(self._queue, target, region.block, src_offset=region.offset, is_blocking=False)
+
+
+def send(cl: Any, queue: Any, region: Region[Any], array: Array) -> None:
+    """Begin to copy a dense array to the device; it must live until the queue has finished."""
+    if region.nbytes:
+        cl.enqueue_copy(queue, region.block, dense_bytes(array), dst_offset=region.offset, is_blocking=False)
+
+
+def part(region: Region[Any]) -> Any:
+    """The buffer object of a region alone."""
+    return region.block.get_sub_region(region.offset, max(region.nbytes, 1))
+
+
+OPENCL = Interface(found_devices, lambda found, meta: open_device(found).lacks(meta), OpenClSubgraph)

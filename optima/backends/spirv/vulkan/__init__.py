@@ -1,0 +1,1 @@
+"""Running modules of the flavour "shader" through Vulkan, by the ``vulkan`` package."""
