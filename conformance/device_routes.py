@@ -134,6 +134,12 @@ def why_not(route: Route) -> str:
     return lacking or (_missing_vulkan() if route.backend == "spirv" else "")
 
 
+def why_no_route(kind: DeviceEnum) -> str:
+    """What is missing for every route of a kind; "" where one of them can be taken."""
+    reasons = [why_not(route) for route in routes_of(kind)]
+    return "" if "" in reasons else f"{kind.value}: {reasons[0]}"
+
+
 def _missing_tools(route: Route) -> str:
     name = module_of(route.backend) + ".tools"
     if importlib.util.find_spec(name) is None:

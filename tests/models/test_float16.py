@@ -22,7 +22,7 @@ from torch import nn
 
 import optima
 import optima.runtime as rt
-from conformance.device_routes import routes_of, why_not
+from conformance.device_routes import why_no_route
 from devices import DeviceEnum
 from examples.many_devices import deal
 from examples.models import randomize
@@ -80,7 +80,7 @@ def names_of(graph: Any) -> list[str]:
 
 
 def need(*kinds: str) -> None:
-    lacking = [f"{kind}: {why}" for kind in kinds for r in routes_of(DeviceEnum(kind)) if (why := why_not(r))]
+    lacking = [reason for kind in kinds if (reason := why_no_route(DeviceEnum(kind)))]
     if lacking:
         pytest.skip("; ".join(lacking))
 
@@ -88,7 +88,8 @@ def need(*kinds: str) -> None:
 def optimized(graph: Any, placement: dict[str, str], folder: Path, samples: Sequence[Any], **options: Any) -> Path:
     path = folder / "map.json"
     path.write_text(json.dumps(placement))
-    kinds = [DeviceEnum(word) for word in dict.fromkeys(d.partition(":")[0] for d in placement.values())]
+    words = dict.fromkeys([*(device.partition(":")[0] for device in placement.values()), "X64"])
+    kinds = [DeviceEnum(word) for word in words]
     return Manager().optimize("Net", kinds, graph, folder / "out", path, samples, progress=False, **options).path
 
 

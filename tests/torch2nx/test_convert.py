@@ -304,9 +304,8 @@ def test_an_error_of_the_model_itself_names_the_line() -> None:
 def test_gpu_without_cuda_gives_the_same_graph(caplog: pytest.LogCaptureFixture) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
-    graphs = [
-        Torch2GraphConverter().convert(model=SampleModel(), fake_torch_data=SAMPLES, gpu=gpu) for gpu in (True, False)
-    ]
+    model = SampleModel()
+    graphs = [Torch2GraphConverter().convert(model=model, fake_torch_data=SAMPLES, gpu=gpu) for gpu in (True, False)]
     assert "no CUDA device" in caplog.text
     assert gpickle.dumps(graphs[0]) == gpickle.dumps(graphs[1])
 

@@ -13,6 +13,7 @@ from optima.backends.bundle import unpack
 from optima.backends.quantised import (
     answers,
     border_samples,
+    float_model,
     job_key,
     quantising_tools,
     tool_versions,
@@ -25,7 +26,6 @@ from optima.backends.snpe.sdk import Sdk
 from optima.backends.snpe.support import computed_otherwise, probed, tabled
 from optima.backends.snpe.tools import choose
 from optima.graph import Graph
-from optima.onnx_export import to_onnx
 from optima.ops.entry import Answer, No
 from optima.quantise import calibration_files
 from optima.tools import Tool
@@ -54,7 +54,7 @@ class SnpeBackend:
             found |= probed(graph, taken, chosen, maker)
         else:
             found |= {name: tabled(graph.op_by_name[name]) for name in taken}
-        found |= {name: No(reason) for name in taken if (reason := computed_otherwise(graph.op_by_name[name]))}
+        found |= {name: No(reason) for name in taken if (reason := computed_otherwise(graph, graph.op_by_name[name]))}
         return found
 
     def resolve(self, device: DeviceRef, options: CompileOptions) -> Mapping[str, Any]:
@@ -73,7 +73,7 @@ class SnpeBackend:
         versions = tool_versions(*quantising_tools())
         maker = choose(chosen, options.strict)
         samples = border_samples(subgraph, device, calibration)
-        model = to_onnx(subgraph, OPSET)
+        model = float_model(subgraph, OPSET)
         request = _request(subgraph.name, model, samples, chosen, maker)
         versions |= _maker_versions(maker)
         settings = chosen.model_dump(exclude={"timeout_s", "toolchain"})

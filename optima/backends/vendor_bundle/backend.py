@@ -19,6 +19,7 @@ from optima.backends.quantised import (
     answers,
     border_meta,
     border_samples,
+    float_model,
     job_key,
     quantising_tools,
     tool_versions,
@@ -29,7 +30,6 @@ from optima.backends.vendor_bundle.options import read_options
 from optima.backends.vendor_bundle.template import PLACEHOLDERS, identity, variable_of
 from optima.backends.vendor_bundle.tools import choose
 from optima.graph import Graph
-from optima.onnx_export import to_onnx
 from optima.ops.entry import Answer
 from optima.quantise import calibration_files
 from optima.version import __version__
@@ -46,7 +46,7 @@ class VendorBundleBackend:
     def check(
         self, graph: Graph, op_names: Sequence[str], device: DeviceRef, options: CompileOptions
     ) -> Mapping[str, Answer]:
-        """Yes where the op has an ONNX form and computes float32 or float16; the vendor's list of operators is not public."""
+        """Yes where the op has an ONNX form and computes float32 or float16: no vendor lists its operators."""
         chosen = read_options(device.kind, options)
         choose(device.kind, options.strict)
         return answers(widened(graph), op_names, device.kind, chosen.opset)
@@ -62,7 +62,7 @@ class VendorBundleBackend:
         versions = tool_versions(*quantising_tools())
         words = choose(device.kind, options.strict)
         samples = border_samples(subgraph, device, calibration)
-        model = to_onnx(subgraph, chosen.opset)
+        model = float_model(subgraph, chosen.opset)
         if words:
             versions["vendor"] = identity(words)
         settings = chosen.model_dump(exclude={"timeout_s"})
