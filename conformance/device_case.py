@@ -5,21 +5,22 @@ from __future__ import annotations
 import importlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from conformance.device_column import Column
-from devices import DeviceRef, OptimaError, spec_of
+from conformance.device_answers import ONLY, difference, noise
+from conformance.device_routes import Route
+from devices import OptimaError
 from optima.backends import backend_of, loader_of
-from optima.backends.base import CompileOptions, LoadEnv, SubgraphArtifact, SubgraphView
+from optima.backends.base import Executable, LoadEnv, SubgraphArtifact, SubgraphView
+from optima.backends.null.load import NothingRuns
 from optima.backends.spirv.errors import DeviceLacks
-from optima.graph import Graph, TensorType
+from optima.graph import Graph
 from optima.native import aligned_empty
-from optima.ops.reference import call_reference, to_numpy, to_torch
-from optima.quantise import QuantisationError, sqnr_db
+from optima.quantise import QuantisationError
 from optima.runtime.presence import presence_of
 from tests.ops.case import OpCase
 
@@ -29,13 +30,11 @@ PROVEN, NOISY, REFUSED, WRONG, CRASHED = "proven", "noisy", "refused", "wrong", 
 NOT_RUN = "not run"
 #: operands that a model holds as parameters, and so do cases on a device
 _PARAMETERS = ("weight", "bias", "running_mean", "running_var", "params", "mat2")
-#: signal to quantisation noise that a kind with integers inside must reach, in dB
-LEAST_SQNR_DB = 20.0
-#: below this a quantised result is refused when it is compiled, and wrong when only the device has it
-LEAST_NOISY_DB = 8.0
-_QUANTISING = ("snpe", "edgetpu")
 #: as many samples as a quantising device is calibrated with
 _SAMPLES = 8
+_LOG = logging.getLogger("conformance")
+_LOG.setLevel(logging.ERROR)  # that a device is simulated need not be said 2,000 times
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,25 @@ class Outcome:
     op: str
     status: str
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A case as a subgraph, and what its backend's ``load`` gets."""
+
+    case: OpCase
+    part: Graph
+    view: SubgraphView
+
+    @property
+    def values(self) -> dict[str, Array]:
+        """The operands' values by tensor name."""
+        return values_of(self.case)
+
+    def outcome(self, fault: str) -> Outcome:
+        """Proven where there is no fault."""
+        status = NOISY if fault.startswith(ONLY) else WRONG if fault else PROVEN
+        return Outcome(self.case.id, self.case.op, status, fault)
 
 
 class CaseSamples:
@@ -75,7 +93,7 @@ def graph_of(case: OpCase) -> Graph:
             tensors[name] = replace(tensor, name=name, is_param=True, value=values[name], source=old)
     inputs = tuple(name for name in names.values() if not tensors[name].is_param)
     renamed = replace(op, inputs=tuple(names[n] for n in op.inputs))
-    return replace(graph, ops=(renamed,), tensors=tensors, inputs=inputs)
+    return replace(graph, name="subgraph_0", ops=(renamed,), tensors=tensors, inputs=inputs)
 
 
 def values_of(case: OpCase, seed: int = 0) -> dict[str, Array]:
@@ -83,80 +101,48 @@ def values_of(case: OpCase, seed: int = 0) -> dict[str, Array]:
     return {f"of_{role}": array for role, array in case.values(seed).items()}
 
 
-def judge(column: Column, case: OpCase) -> Outcome:
-    """Compile and run a case as a column says, on its device or a simulator of it, and compare."""
-    device, options = DeviceRef(column.kind, 0), column.options
-    name = column.backend or spec_of(column.kind).backend
-    graph = graph_of(case)
-    answer = backend_of(name).check(graph, [graph.ops[0].name], device, options)[graph.ops[0].name]
-    if not answer:
-        return Outcome(case.id, case.op, REFUSED, getattr(answer, "reason", ""))
+def judge(route: Route, case: OpCase) -> Outcome:
+    """Compile a case, run it in this process on the device or its simulator, and compare."""
+    with route.chosen():
+        made = compiled(route, case)
+        if isinstance(made, Outcome):
+            return made
+        found = held(made.case, lambda: made.outcome(_fault(route, made)))
+    excuse = route.excuses.get(found.case, "") if found.status == WRONG else ""
+    return replace(found, status=NOT_RUN, reason=excuse) if excuse else found
+
+
+def compiled(route: Route, case: OpCase) -> Compiled | Outcome:
+    """A case through check, plan, its jobs and link; or why it did not come so far."""
+    chosen = case.finite() if route.finite else case
+    return held(chosen, lambda: _compiled(route, chosen))
+
+
+def held(case: OpCase, work: Callable[[], _T]) -> _T | Outcome:
+    """What ``work`` gives, or the outcome that its error is."""
     try:
-        differs = _differs(graph, case, device, name, options)
+        return work()
     except QuantisationError as error:
         return Outcome(case.id, case.op, REFUSED, f"in eight bits: {error.message}")
-    except DeviceLacks as error:
+    except (DeviceLacks, NothingRuns) as error:
         return Outcome(case.id, case.op, NOT_RUN, "; ".join(p.reason for p in error.problems) or error.message)
     # Whatever a compiler or a runtime raises is what the sweep looks for.
     except Exception as error:  # noqa: BLE001
         kind_of = "" if isinstance(error, OptimaError) else f"{type(error).__name__}: "
         return Outcome(case.id, case.op, CRASHED, f"{kind_of}{error}".split("\n")[0][:300])
-    status = NOISY if differs.startswith("only") else WRONG if differs else PROVEN
-    return Outcome(case.id, case.op, status, differs)
 
 
-def _differs(graph: Graph, case: OpCase, device: DeviceRef, name: str, options: CompileOptions) -> str:
-    part = replace(graph, name="subgraph_0")
-    run = _Compiled(part, case, device, name, options)
-    if name not in _QUANTISING:
-        return _difference(part, case, run.on(values_of(case)))
-    return _noise(part, case, run)
-
-
-class _Compiled:
-    """A case through plan, its jobs, link and load."""
-
-    def __init__(self, part: Graph, case: OpCase, device: DeviceRef, name: str, options: CompileOptions) -> None:
-        backend = backend_of(name)
-        results = {}
-        for job in backend.plan(part, device, options, CaseSamples(case)):
-            module, _, function = job.function.partition(":")
-            results[job.key] = getattr(importlib.import_module(module), function)(job.payload)
-        view = _view(part, backend.link(part, device, options, results))
-        target = backend.resolve(device, options)
-        load = loader_of(name)
-        log = logging.getLogger("conformance")
-        log.setLevel(logging.ERROR)
-        self._part = part
-        self._executable = load(view, device, LoadEnv(1, True, log, presence_of(load)(device, target)))
-
-    def on(self, values: Mapping[str, Array]) -> dict[str, Array]:
-        """The outputs for operand values by tensor name."""
-        part, borders = self._part, {}
-        for tensor in (*part.inputs, *part.outputs):
-            kind = part.type_of(tensor)
-            borders[tensor] = aligned_empty(kind.shape, kind.dtype)
-            if tensor in part.inputs:
-                borders[tensor][...] = values[tensor].reshape(kind.shape)
-            elif kind.dtype.startswith("float"):
-                borders[tensor].fill(np.nan)  # what the device does not write shows
-        self._executable.bind(borders).run()
-        return {tensor: borders[tensor] for tensor in part.outputs}
-
-
-def _noise(part: Graph, case: OpCase, run: _Compiled) -> str:
-    """Over the samples that it was calibrated with: too little signal to noise, or only as much as eight bits give."""
-    rows = [CaseSamples(case).at(part.inputs, part.name)[k] for k in range(_SAMPLES)]
-    constants = {t.name: t.value for t in part.params if t.value is not None}
-    wanted = [_wanted(part, {**constants, **row}) for row in rows]
-    got = [run.on(row) for row in rows]
-    for k, name in enumerate(part.outputs):
-        ratio = sqnr_db(np.stack([w[k] for w in wanted]), np.stack([g[name] for g in got]))
-        if not ratio >= LEAST_NOISY_DB:
-            return f"{name}: {ratio:.1f} dB"
-        if ratio < LEAST_SQNR_DB:
-            return f"only {ratio:.1f} dB at {name}"
-    return ""
+def _compiled(route: Route, case: OpCase) -> Compiled | Outcome:
+    part, backend, options = graph_of(case), backend_of(route.backend), route.compile_options
+    (name,) = part.op_by_name
+    answer = backend.check(part, [name], route.device, options)[name]
+    if not answer:
+        return Outcome(case.id, case.op, REFUSED, getattr(answer, "reason", ""))
+    results = {}
+    for job in backend.plan(part, route.device, options, CaseSamples(case)):
+        module, _, function = job.function.partition(":")
+        results[job.key] = getattr(importlib.import_module(module), function)(job.payload)
+    return Compiled(case, part, _view(part, backend.link(part, route.device, options, results)))
 
 
 def _view(part: Graph, artifact: SubgraphArtifact) -> SubgraphView:
@@ -168,33 +154,28 @@ def _view(part: Graph, artifact: SubgraphArtifact) -> SubgraphView:
     return SubgraphView(part.name, meta, artifact.files, constants, part.inputs, part.outputs)
 
 
-def _wanted(graph: Graph, values: Mapping[str, Array]) -> list[Array]:
-    (op,) = graph.ops
-    operands = [to_torch(values[n], graph.type_of(n).dtype) for n in op.inputs]
-    return [to_numpy(result) for result in call_reference(op, operands)]
+def _fault(route: Route, made: Compiled) -> str:
+    """How the answers of the loaded case differ from torch's, or ""."""
+    load = loader_of(route.backend)
+    target = backend_of(route.backend).resolve(route.device, route.compile_options)
+    loaded = load(made.view, route.device, LoadEnv(1, True, _LOG, presence_of(load)(route.device, target)))
+    if not route.quantises:
+        return difference(made.part, made.case, made.values, _run(loaded, made.part, made.values))
+    # Judged on the samples that it was calibrated with.
+    rows = [values_of(made.case, seed) for seed in range(_SAMPLES)]
+    constants = {t.name: t.value for t in made.part.params if t.value is not None}
+    return noise(made.part, [row | constants for row in rows], [_run(loaded, made.part, row) for row in rows])
 
 
-def _difference(graph: Graph, case: OpCase, got: Mapping[str, Array]) -> str:
-    """How the results differ from torch's, or ""."""
-    from tests.ops.harness import compare
-
-    wanted = dict(zip(graph.outputs, _wanted(graph, values_of(case)), strict=True))
-    if case.op == "topk":
-        return _topk_difference(case, wanted[graph.outputs[0]], got, graph)
-    for name, want in wanted.items():
-        kind = graph.type_of(name)
-        try:
-            compare(name, TensorType(kind.shape, kind.dtype), got[name], want, max(case.tolerance, 1e-5))
-        except AssertionError as error:
-            return " ".join(str(error).split())[:300]
-    return ""
-
-
-def _topk_difference(case: OpCase, values: Array, got: Mapping[str, Array], graph: Graph) -> str:
-    """Which of equal elements are picked, and their order, is open."""
-    dim = case.attrs.get("dim", -1)
-    have, places = (np.atleast_1d(got[name]) for name in graph.outputs)
-    values = np.atleast_1d(values)
-    pointed = np.take_along_axis(np.atleast_1d(case.values()["self"]), places.astype(np.int64), dim)
-    same = np.array_equal(np.sort(have, dim), np.sort(values, dim)) and np.array_equal(pointed, have)
-    return "" if same else "other elements than the largest"
+def _run(loaded: Executable, part: Graph, values: Mapping[str, Array]) -> dict[str, Array]:
+    """The outputs for operand values by tensor name."""
+    borders = {}
+    for tensor in (*part.inputs, *part.outputs):
+        kind = part.type_of(tensor)
+        borders[tensor] = aligned_empty(kind.shape, kind.dtype)
+        if tensor in part.inputs:
+            borders[tensor][...] = values[tensor].reshape(kind.shape)
+        elif kind.dtype.startswith("float"):
+            borders[tensor].fill(np.nan)  # what the device does not write shows
+    loaded.bind(borders).run()
+    return {tensor: borders[tensor] for tensor in part.outputs}

@@ -12,7 +12,7 @@ import numpy as np
 
 from devices import Problem, UserError
 from optima.graph import Graph, Op
-from optima.ops.reference import run_graph, to_numpy
+from optima.ops.reference import CudaNeeded, run_graph, to_numpy
 from torch2nx.pytree import flatten_inputs
 
 Array = np.ndarray[Any, Any]
@@ -29,9 +29,12 @@ class CalibrationError(UserError):
 class Calibration:
     """The samples of a model, run with torch when a border is first asked for, and kept."""
 
-    def __init__(self, graph: Graph, samples: Sequence[Any] | None) -> None:
-        """``samples`` were checked: each is a tuple of the module's arguments, or a dict of its keywords."""
+    def __init__(self, graph: Graph, samples: Sequence[Any] | None, device: str = "cpu") -> None:
+        """``samples`` were checked: each is a tuple of the module's arguments, or a dict of its keywords.
+
+        ``device`` is torch's name of where the model is run on them."""
         self._graph = graph
+        self._device = device
         self._samples = tuple(samples or ())
         self._known: dict[str, list[Array]] = {}
 
@@ -40,14 +43,18 @@ class Calibration:
 
     def at(self, names: Sequence[str], subgraph: str) -> list[dict[str, Array]]:
         """One dict of arrays by tensor name per sample. Raises CalibrationError without samples, or naming
-        every tensor that is not finite."""
+        every tensor that is not finite; CudaNeeded where torch cannot run the model up to there on the CPU."""
         if not self._samples:
             raise CalibrationError(
                 f"{subgraph} is quantised, and there is no representative data",
                 hint="pass sample_inputs=[(x,), ...]: tuples of what the module takes, a few dozen typical ones",
             )
         if any(name not in self._known for name in names):
-            self._run([name for name in names if name not in self._known])
+            try:
+                self._run([name for name in names if name not in self._known])
+            except CudaNeeded as error:
+                message = f"{subgraph} is quantised, and the samples cannot be run up to it: {error.message}"
+                raise CudaNeeded(message, problems=error.problems, hint=error.hint) from None
         self._refuse_infinite(names, subgraph)
         return [{name: self._known[name][k] for name in names} for k in range(len(self._samples))]
 
@@ -62,7 +69,7 @@ class Calibration:
             def keep(op: Op, results: Sequence[Any], found: dict[str, Array] = found) -> None:
                 found.update({n: to_numpy(r).copy() for n, r in zip(op.outputs, results, strict=True) if n in wanted})
 
-            run_graph(self._graph, inputs, watch=keep)
+            run_graph(self._graph, inputs, watch=keep, device=self._device)
             for name in wanted:
                 self._known.setdefault(name, []).append(found[name])
 

@@ -25,6 +25,7 @@ CLASSES = {
     "RegisterError": "torch2nx.errors",
     "ComputeError": "optima.kernels.compute",
     "UnknownOp": "optima.graph_io",
+    "CudaNeeded": "optima.ops.reference",
     "RecipeError": "optima.recipe",
     "AllocationError": "optima.allocation",
     "UnsupportedPlacement": "optima.allocation",

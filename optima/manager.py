@@ -23,7 +23,7 @@ from optima.partition import Split, assign, partition
 from optima.passes.fold_constants import fold_constants
 from optima.report import Report
 from optima.routing import Router
-from optima.samples import check_samples
+from optima.samples import check_samples, torch_device
 
 if TYPE_CHECKING:
     import torch
@@ -69,8 +69,9 @@ class Manager:
 
         ``model_graph_or_gpickle``: the path of a ``.gpickle``, or the graph itself. ``device_info``: the kinds
         that the map may use. ``device_alloc_per_kernel_json_dir``: the map's path. ``sample_inputs``: tuples of
-        what the module takes, or dicts of its keywords, needed by devices that quantise. ``need_gpu``: steps may
-        use a CUDA device.
+        what the module takes, or dicts of its keywords, needed by devices that quantise. ``need_gpu``: the model is
+        run on them by a CUDA device where there is one, for float16 operators that PyTorch's CPU lacks
+        (docs/float16.md).
         ``target_cpu``: an LLVM CPU name for X64 (``"x86-64-v3"``), "" for this machine's. ``backends``: another
         backend for a kind, such as ``{"X64": "reference"}``. ``device_options``: what a kind's backend understands
         (docs/devices.md), such as ``{"MYRIAD": {"shaves": 8}}``. ``strict_targets``: refuse an artifact that is not
@@ -100,14 +101,14 @@ class Manager:
         target = check_target(output_folder_dir, module_name, wait=wait_for_lock)
         with report.phase("read"):
             traced = load_graph(model_graph_or_gpickle)
-            check_samples(traced, sample_inputs, need_gpu)
+            check_samples(traced, sample_inputs)
         with report.phase("fold"):
             graph, folded = fold_constants(traced)
         with report.phase("split"):
             router = Router(backends or {}, options)
             split = _split(traced, graph, device_info, device_alloc_per_kernel_json_dir, router)
         with report.phase("plan"):
-            calibration = Calibration(graph, sample_inputs)
+            calibration = Calibration(graph, sample_inputs, torch_device(need_gpu))
             plans = plan_forms(split, router, calibration, device_info, cpu_fallback)
             jobs = [job for plan in plans for job in plan.jobs]
         with report.phase("compile"):

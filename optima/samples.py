@@ -1,7 +1,8 @@
-"""Check the representative data and ``need_gpu`` before anything is compiled."""
+"""The representative data, checked before anything is compiled, and where the model is run on them."""
 
 from __future__ import annotations
 
+import logging
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch2nx.pytree import flatten_inputs
 
 if TYPE_CHECKING:
     import torch
+_LOG = logging.getLogger(__name__)
 
 
 class SampleError(UserError):
@@ -48,10 +50,8 @@ def read_samples(path: Path) -> list[Mapping[str, torch.Tensor]]:
     return [{name: torch.tensor(array[k]) for name, array in arrays.items()} for k in range(count)]
 
 
-def check_samples(graph: Graph, samples: Sequence[Any] | None, need_gpu: bool) -> None:
-    """Raises SampleError listing every sample of the wrong number, shape or dtype; needs CUDA with need_gpu."""
-    if need_gpu:
-        _check_cuda()
+def check_samples(graph: Graph, samples: Sequence[Any] | None) -> None:
+    """Raises SampleError listing every sample of the wrong number, shape or dtype."""
     if samples is None:
         return
     if not isinstance(samples, list | tuple):
@@ -90,11 +90,16 @@ def _misfits(graph: Graph, index: int, sample: object) -> list[Problem]:
     return problems
 
 
-def _check_cuda() -> None:
+def torch_device(need_gpu: bool) -> str:
+    """torch's name of the device that the model is run on its samples on: with ``need_gpu`` the first CUDA device.
+
+    Without one that is the CPU, and a warning is logged: what the CPU has no kernel for is refused when it is met.
+    """
+    if not need_gpu:
+        return "cpu"
     import torch
 
-    if not torch.cuda.is_available():
-        raise UserError(
-            "need_gpu=True, and this machine has no CUDA device that torch can use",
-            hint="pass need_gpu=False, or compile on a machine with a CUDA device",
-        )
+    if torch.cuda.is_available():
+        return "cuda"
+    _LOG.warning("need_gpu=True, and torch finds no CUDA device here: what has to be run is run on the CPU")
+    return "cpu"

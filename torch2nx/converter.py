@@ -53,7 +53,7 @@ class Torch2GraphConverter:
 
         ``fake_torch_data`` holds one tensor, or a nest of tensors, per positional argument; only shapes,
         dtypes and non-tensor values matter, and the graph is fixed to them. ``gpu=True`` traces on the first
-        CUDA device. The module is left as it was.
+        CUDA device where there is one; the graph is the same without. The module is left as it was.
 
         Raises ConvertError when the module cannot be traced or is not the same function at each call, and
         UnsupportedOp, listing all of them, when it uses operators that Optima does not have; both together are

@@ -161,11 +161,26 @@ def _refusal(model: Any, error: Exception) -> ConvertError:
     return ConvertError(
         f"{name} cannot be traced",
         problems=[Problem(name, _reason(error), where, code), *causes],
-        hint="a traced model does the same for all inputs: instead of `if`, loops and shapes that depend on "
-        "values use torch.where, masks and fixed sizes"
-        if _depends_on_data(error)
-        else "if model(*fake_torch_data) fails in PyTorch too, mend that first; if it runs there, torch.export cannot "
-        "follow this line: write it with tensors' own operations",
+        hint=_hint(error),
+    )
+
+
+def _hint(error: Exception) -> str:
+    import torch
+
+    if "cuda" in str(error).lower() and not torch.cuda.is_available():
+        return (
+            "this line needs a CUDA device, and torch finds none here: convert on a machine that has one, or take the "
+            "device from a tensor (device=x.device)"
+        )
+    if _depends_on_data(error):
+        return (
+            "a traced model does the same for all inputs: instead of `if`, loops and shapes that depend on "
+            "values use torch.where, masks and fixed sizes"
+        )
+    return (
+        "if model(*fake_torch_data) fails in PyTorch too, mend that first; if it runs there, torch.export cannot "
+        "follow this line: write it with tensors' own operations"
     )
 
 

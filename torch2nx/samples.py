@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from torch2nx.errors import ConvertError
 if TYPE_CHECKING:
     import torch
 
+_LOG = logging.getLogger(__name__)
 _HINT = (
     "pass fake_torch_data as a list with one tensor per positional argument of forward, in order, "
     "and keyword arguments as fake_torch_kwargs={name: value}"
@@ -120,16 +122,17 @@ def _to_nchw(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def on_gpu(model: torch.nn.Module, call: Call) -> tuple[torch.nn.Module, Call]:
-    """A copy of the model and of its samples on the first CUDA device. Raises ConvertError without CUDA."""
+    """A copy of the model and of its samples on the first CUDA device; without one, what was given, and a warning.
+
+    Tracing computes nothing, so it needs no device: the graph is the same.
+    """
     import copy
 
     import torch
 
     if not torch.cuda.is_available():
-        raise ConvertError(
-            "gpu=True, but torch finds no CUDA device on this machine",
-            hint="pass gpu=False: the graph is the same",
-        )
+        _LOG.warning("gpu=True, and torch finds no CUDA device here: the model is traced where it is")
+        return model, call
 
     def to_gpu(tensor: torch.Tensor) -> torch.Tensor:
         return tensor.cuda()

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from optima.artifact.reader import read_model
+from optima.backends.base import SubgraphView
 from optima.backends.llvm.meta import BufferMeta, LlvmSubgraph
 
 #: dtype -> DLPack's code and bits
@@ -28,32 +29,39 @@ def write_plan(model: Path, subgraph: str, folder: Path) -> Path:
     """
     artifact = read_model(model)
     index = {part.name: i for i, part in enumerate(artifact.meta.subgraphs)}[subgraph]
-    view = artifact.subgraph_view(index)
-    meta = LlvmSubgraph.model_validate(view.meta)
     folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "plan.txt"
+    path.write_text("\n".join(write_subgraph(artifact.subgraph_view(index), folder)) + "\n")
+    return path
+
+
+def write_subgraph(view: SubgraphView, folder: Path, prefix: str = "") -> list[str]:
+    """Write a subgraph's kernels and constants into ``folder``; returns the plan's lines.
+
+    ``prefix`` ("part_1/") is where that folder lies from the one that the driver runs in.
+    """
+    meta = LlvmSubgraph.model_validate(view.meta)
     for name, data in view.files.items():
         (folder / name).write_bytes(data)
     for name, array in view.constants.items():
         (folder / f"{name}.constant").write_bytes(array.tobytes())
-    path = folder / "plan.txt"
-    path.write_text("\n".join(_steps(meta)) + "\n")
-    return path
+    return _steps(meta, prefix)
 
 
-def _steps(meta: LlvmSubgraph) -> list[str]:
+def _steps(meta: LlvmSubgraph, prefix: str) -> list[str]:
     """The plan's lines. Tensor 0 is the arena that scratch tensors lie in."""
     number = {buffer.name: i for i, buffer in enumerate(meta.buffers, start=1)}
-    lines = [f"begin {meta.name}", f"tensor 1 8 1 {meta.arena_bytes}"]
+    lines = [f"begin {prefix}{meta.name}", f"tensor 1 8 1 {meta.arena_bytes}"]
     lines += [_tensor(buffer, number) for buffer in meta.buffers]
-    lines += [f"read {number[b.name]} {b.name}.constant" for b in meta.buffers if b.kind == "constant"]
-    lines += [f"read {number[name]} {name}.in" for name in meta.inputs]
+    lines += [f"read {number[b.name]} {prefix}{b.name}.constant" for b in meta.buffers if b.kind == "constant"]
+    lines += [f"read {number[name]} {prefix}{name}.in" for name in meta.inputs]
     kernels = {kernel.name: kernel for kernel in meta.kernels}
     for call in meta.calls:
         kernel = kernels[call.kernel]
         args = " ".join(str(number[name]) for name in call.args)
-        lines.append(f"call ./{kernel.file} {kernel.symbol} {len(call.args)} {args}")
+        lines.append(f"call ./{prefix}{kernel.file} {kernel.symbol} {len(call.args)} {args}")
     lines += [f"copy {number[out]} {number[source]}" for out, source in meta.copies]
-    return lines + [f"write {number[name]} {name}.out" for name in dict.fromkeys(meta.outputs)]
+    return lines + [f"write {number[name]} {prefix}{name}.out" for name in dict.fromkeys(meta.outputs)]
 
 
 def _tensor(buffer: BufferMeta, number: dict[str, int]) -> str:

@@ -94,10 +94,12 @@ class SimulatedInvocation:
         self._part, self._borders = part, borders
 
     def run(self) -> None:
-        """Run the model and copy its outputs into their buffers."""
-        results = self._part.simulation.run([self._borders[n] for n in self._part.inputs])
-        for name, value in zip(self._part.outputs, results, strict=True):
-            np.copyto(self._borders[name], value, casting="equiv")
+        """Run the model and copy its outputs into their buffers. It speaks float32; a border may be of float16."""
+        given = [self._borders[name].astype(np.float32, copy=False) for name in self._part.inputs]
+        results = self._part.simulation.run(given)
+        with np.errstate(over="ignore"):  # beyond a half's range is infinity, as in PyTorch
+            for name, value in zip(self._part.outputs, results, strict=True):
+                np.copyto(self._borders[name], value, casting="same_kind")
 
     def trace(self) -> dict[str, Array]:
         """Run it; copies of its inputs and outputs: what is between them is the device's own."""

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from devices import InternalError
+from devices import InternalError, UserError
 from optima.graph import Graph, Op, TensorType
 from optima.ops.registry import entry_of
 from torch2nx.errors import GraphError
 
 if TYPE_CHECKING:
     import torch
+
+
+class CudaNeeded(UserError):
+    """A float16 or bfloat16 model has to be run with PyTorch, which has no CPU kernel for one of its operators.
+
+    Example: ``sample_inputs`` for a half model with ``avg_pool3d`` before an op on ``"HEXAGON:0"``.
+    Fix: ``need_gpu=True`` on a machine with a CUDA device, or convert the float32 model.
+    """
 
 
 def aten(name: str) -> Callable[..., Any]:
@@ -89,7 +98,8 @@ def dtype_name(dtype: torch.dtype) -> str:
 def call_reference(op: Op, operands: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
     """Run one op's reference on tensors given in the order of ``op.inputs``.
 
-    Returns one tensor per output. Raises whatever torch raises when the operands do not fit.
+    Returns one tensor per output. Raises CudaNeeded where the CPU has no kernel for half precision, and whatever else
+    torch raises when the operands do not fit.
     """
     import torch
 
@@ -113,9 +123,25 @@ def call_reference(op: Op, operands: Sequence[torch.Tensor]) -> tuple[torch.Tens
     for key, value in {**entry.attrs, **op.attrs}.items():
         # An attribute's default gives way to an operand of its name (clamp's min, a number or a tensor).
         arguments.setdefault(key, _torch_attr(key, value))
-    result = entry.reference(**arguments)
+    try:
+        result = entry.reference(**arguments)
+    except RuntimeError as error:
+        raise _cuda_needed(op, error) or error from None
     results = (result,) if isinstance(result, torch.Tensor) else tuple(result)
     return results[: len(op.outputs)] if entry.internal is False else results
+
+
+def _cuda_needed(op: Op, error: RuntimeError) -> CudaNeeded | None:
+    """What torch says where the CPU lacks a kernel for half precision, in the user's terms."""
+    found = re.search(r"not implemented for '(Half|BFloat16)'", str(error))
+    if found is None:
+        return None
+    dtype = {"Half": "float16", "BFloat16": "bfloat16"}[found[1]]
+    return CudaNeeded(
+        f"PyTorch cannot run {op.op} of {dtype} on the CPU",
+        problems=[op.problem(f"torch: {str(error).splitlines()[0]}")],
+        hint="pass need_gpu=True on a machine with a CUDA device, or convert the float32 model: model.float()",
+    )
 
 
 def _torch_attr(key: str, value: Any) -> Any:
@@ -181,19 +207,23 @@ def run_graph(
     inputs: Mapping[str, np.ndarray[Any, Any]],
     *,
     watch: Callable[[Op, tuple[torch.Tensor, ...]], None] | None = None,
+    device: str = "cpu",
 ) -> dict[str, np.ndarray[Any, Any]]:
     """Run a graph op by op with torch. ``inputs`` and the result map tensor names to dense arrays.
 
-    ``watch(op, results)`` is called after each op. Tensors are dropped after their last use.
+    ``watch(op, results)`` is called after each op. Tensors are dropped after their last use. ``device`` is torch's
+    name of where they lie. Raises CudaNeeded for an operator without a CPU kernel for half precision.
     """
     import torch
 
-    values: dict[str, torch.Tensor] = {name: to_torch(inputs[name], graph.tensors[name].dtype) for name in graph.inputs}
+    values: dict[str, torch.Tensor] = {
+        name: to_torch(inputs[name], graph.tensors[name].dtype).to(device) for name in graph.inputs
+    }
     last = {name: op.name for op in graph.ops for name in op.inputs}
     keep = set(graph.outputs)
     with torch.no_grad():
         for op in graph.ops:
-            operands = [_operand(graph, values, name) for name in op.inputs]
+            operands = [_operand(graph, values, name).to(device) for name in op.inputs]
             results = call_reference(op, operands)
             if watch is not None:
                 watch(op, results)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from devices import InternalError
 from optima.graph import Graph, Op, Tensor
 from optima.ops.entry import Trait
 from optima.ops.evaluate import Array, evaluate
+from optima.ops.reference import CudaNeeded
 from optima.ops.registry import entry_of
 from optima.recipe import derive, frozen, param
 
@@ -17,21 +18,32 @@ def fold_constants(graph: Graph) -> tuple[Graph, tuple[str, ...]]:
     """The graph without the ops that depend on parameters and constants alone, and the names of those ops.
 
     Their outputs keep their names and become parameters: with a recipe where the op only reshapes, otherwise
-    frozen. An op that reads a parameter without a value stays, and so does what depends on it.
+    frozen. An op that reads a parameter without a value stays, as does one of float16 that PyTorch's CPU cannot
+    compute, and what depends on them.
     """
     constants: dict[str, Tensor] = {t.name: t for t in graph.params if t.value is not None}
     kept: list[Op] = []
     folded: list[str] = []
     for op in graph.ops:
-        if all(name in constants for name in op.inputs):
-            results = _evaluate(graph, op, [constants[name] for name in op.inputs])
+        results = _results(graph, op, constants)
+        if results is None:
+            kept.append(op)
+        else:
             constants.update((t.name, t) for t in results)
             folded.append(op.name)
-        else:
-            kept.append(op)
     if not folded:
         return graph, ()
     return graph.rebuild(kept, constants.values()), tuple(folded)
+
+
+def _results(graph: Graph, op: Op, constants: Mapping[str, Tensor]) -> list[Tensor] | None:
+    """The op's outputs as constants, or None where it stays: something is unknown, or the CPU has no half kernel."""
+    if not all(name in constants for name in op.inputs):
+        return None
+    try:
+        return _evaluate(graph, op, [constants[name] for name in op.inputs])
+    except CudaNeeded:  # a CUDA device's result would be another than the next machine's
+        return None
 
 
 def _evaluate(graph: Graph, op: Op, operands: Sequence[Tensor]) -> list[Tensor]:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from devices import DeviceRef, Family, MalformedDevice, Problem
+from devices import DeviceRef, Family, MalformedDevice, OptimaError, Problem
 from optima.artifact.errors import COMPILE_AGAIN, ArtifactError
 from optima.artifact.manifest import FormMeta, SubgraphMeta
 from optima.artifact.reader import LoadedArtifact
@@ -87,12 +87,12 @@ def load_first(candidates: Sequence[Candidate], artifact: LoadedArtifact, index:
         except (NotUsableHere, WrongCpu) as error:
             failed.append((candidate, error))
             if len(candidates) > 1:
-                env.log.warning("%s cannot run on %s: %s", candidate.part.name, _name(candidate), error.message)
+                env.log.warning("%s cannot run on %s: %s", candidate.part.name, _name(candidate), _reason(error))
             continue
         _tell(candidate, loaded, env.log)
         return loaded
     part = candidates[0].part
-    problems = [Problem(_name(candidate), error.message) for candidate, error in failed]
+    problems = [Problem(_name(candidate), _reason(error)) for candidate, error in failed]
     if part.no_fallback:
         problems.append(Problem("the CPU", part.no_fallback))
     if len(problems) == 1:
@@ -128,6 +128,11 @@ def _tell(candidate: Candidate, loaded: LoadedSubgraph, log: logging.Logger) -> 
             "%s: %s is absent, a fallback runs instead: %s",
             part.name, ", ".join(part.devices), loaded.runs_on or f"{candidate.form.backend}'s simulator",
         )  # fmt: skip
+
+
+def _reason(error: OptimaError) -> str:
+    rows = "; ".join(f"{problem.subject}: {problem.reason}" for problem in error.problems)
+    return f"{error.message} ({rows})" if rows else error.message
 
 
 def _name(candidate: Candidate) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.device_column import Column
+from conformance.device_routes import why_no_route
 from devices import DeviceEnum
 from examples.many_devices import compile_and_compare
 
@@ -20,7 +20,7 @@ IN_FLOAT32 = ("ADRENO", "MYRIAD", "X64", "MALI")
 
 def need(*kinds: str) -> None:
     """Skip, saying what is missing, unless all of them can be compiled and run or simulated here."""
-    lacking = [f"{kind}: {reason}" for kind in dict.fromkeys(kinds) if (reason := Column(DeviceEnum(kind)).why_not())]
+    lacking = [reason for kind in dict.fromkeys(kinds) if (reason := why_no_route(DeviceEnum(kind)))]
     if lacking:
         pytest.skip("; ".join(lacking))
 

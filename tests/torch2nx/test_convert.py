@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from devices import MalformedDevice
 from optima.graph_io import load_graph
 from tests.torch2nx.compare import convert, only_op, ops, run, same_as_eager
+from torch2nx import gpickle
 from torch2nx.converter import Torch2GraphConverter
 from torch2nx.errors import ConvertError, PlotError, UnsupportedOp
 
@@ -300,11 +301,23 @@ def test_an_error_of_the_model_itself_names_the_line() -> None:
     assert "x @ x" in caught.value.problems[0].code
 
 
-def test_gpu_without_cuda() -> None:
+def test_gpu_without_cuda_gives_the_same_graph(caplog: pytest.LogCaptureFixture) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
-    with pytest.raises(ConvertError, match="CUDA"):
-        Torch2GraphConverter().convert(model=SampleModel(), fake_torch_data=SAMPLES, gpu=True)
+    model = SampleModel()
+    graphs = [Torch2GraphConverter().convert(model=model, fake_torch_data=SAMPLES, gpu=gpu) for gpu in (True, False)]
+    assert "no CUDA device" in caplog.text
+    assert gpickle.dumps(graphs[0]) == gpickle.dumps(graphs[1])
+
+
+@pytest.mark.parametrize("move", [lambda x: x.cuda(), lambda x: x + torch.ones(3, device="cuda")], ids=["x", "ones"])
+def test_a_line_that_asks_for_cuda_itself_says_so_without_cuda(move: Any) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    with pytest.raises(ConvertError) as caught:
+        convert(Call(move), torch.randn(3))
+    assert "needs a CUDA device" in caught.value.hint and "x.device" in caught.value.hint
+    assert "move" in caught.value.problems[0].code or "cuda" in caught.value.problems[0].code
 
 
 def test_torch_script() -> None:

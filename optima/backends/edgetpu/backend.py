@@ -25,6 +25,7 @@ from optima.backends.edgetpu.build import COMPILED, INT8, REPORT
 from optima.backends.edgetpu.meta import Facts, meta_of
 from optima.backends.edgetpu.options import TpuOptions
 from optima.backends.edgetpu.tools import edgetpu_compiler, package_versions
+from optima.backends.quantised import widened, widened_rows
 from optima.graph import Graph
 from optima.ops.entry import Answer
 from optima.passes import PassContext
@@ -55,9 +56,9 @@ class EdgeTpuBackend:
     def check(
         self, graph: Graph, op_names: Sequence[str], device: DeviceRef, options: CompileOptions
     ) -> Mapping[str, Answer]:
-        """Each op's TFLite route answers; tensors other than parameters must be float32."""
+        """Each op's TFLite route answers; tensors other than parameters must be float32 or float16."""
         _options(device, options)
-        return tflite_answers(graph, op_names, device.kind.value)
+        return tflite_answers(widened(graph), op_names, device.kind.value)
 
     def resolve(self, device: DeviceRef, options: CompileOptions) -> Mapping[str, Any]:
         """The precision, and the options of the compiler."""
@@ -72,7 +73,8 @@ class EdgeTpuBackend:
         if tool is not None:
             # Without a version two compilers are told apart by their paths.
             versions["edgetpu_compiler"] = tool.version or tool.path
-        samples = calibration.at(subgraph.inputs, subgraph.name)
+        subgraph = widened(subgraph)
+        samples = widened_rows(calibration.at(subgraph.inputs, subgraph.name))
         emitted = _emitted(subgraph, options.dump_dir)
         payload = {
             "model": serialized(emitted, to_be_int8=True),
@@ -91,6 +93,7 @@ class EdgeTpuBackend:
         self, subgraph: Graph, device: DeviceRef, options: CompileOptions, results: Mapping[str, bytes]
     ) -> SubgraphArtifact:
         """``<subgraph>.tflite``, ``<subgraph>_edgetpu.tflite`` where it was compiled, and what is known of them."""
+        subgraph = widened(subgraph)
         if subgraph not in self._planned:
             raise InternalError(f"{subgraph.name} is linked before it was planned")
         planned = self._planned[subgraph]

@@ -74,10 +74,11 @@ class EdgeTpuInvocation:
         self._runner, self._inputs, self._outputs, self._borders = runner, inputs, outputs, borders
 
     def run(self) -> None:
-        """Copy in, run, copy out."""
-        results = self._runner.run([self._borders[name] for name in self._inputs])
-        for name, result in zip(self._outputs, results, strict=True):
-            np.copyto(self._borders[name], result, casting="equiv")
+        """Copy in, run, copy out. The model speaks float32; a border may be of float16."""
+        results = self._runner.run([self._borders[name].astype(np.float32, copy=False) for name in self._inputs])
+        with np.errstate(over="ignore"):  # beyond a half's range is infinity, as in PyTorch
+            for name, result in zip(self._outputs, results, strict=True):
+                np.copyto(self._borders[name], result, casting="same_kind")
 
     def trace(self) -> dict[str, Array]:
         """Inputs and outputs: what lies between is int8 in an order of its own."""

@@ -10,7 +10,15 @@ from weakref import WeakKeyDictionary
 from devices import DeviceEnum, DeviceRef
 from optima.backends.base import Backend, CompileOptions, Job, SubgraphArtifact
 from optima.backends.bundle import unpack
-from optima.backends.quantised import answers, border_samples, job_key, quantising_tools, tool_versions
+from optima.backends.quantised import (
+    answers,
+    border_samples,
+    float_model,
+    job_key,
+    quantising_tools,
+    tool_versions,
+    widened,
+)
 from optima.backends.snpe.job import DLC, FLOAT, QDQ, QUALITY, Request
 from optima.backends.snpe.manifest import Made, subgraph_meta
 from optima.backends.snpe.options import OPSET, SnpeOptions, read_options
@@ -18,7 +26,6 @@ from optima.backends.snpe.sdk import Sdk
 from optima.backends.snpe.support import computed_otherwise, probed, tabled
 from optima.backends.snpe.tools import choose
 from optima.graph import Graph
-from optima.onnx_export import to_onnx
 from optima.ops.entry import Answer, No
 from optima.quantise import calibration_files
 from optima.tools import Tool
@@ -38,8 +45,8 @@ class SnpeBackend:
     def check(
         self, graph: Graph, op_names: Sequence[str], device: DeviceRef, options: CompileOptions
     ) -> Mapping[str, Answer]:
-        """Yes where the op has an ONNX form, computes float32, and is taken by the device."""
-        chosen = read_options(options)
+        """Yes where the op has an ONNX form, computes float32 (or float16), and is taken by the device."""
+        chosen, graph = read_options(options), widened(graph)
         found = answers(graph, op_names, HEXAGON, OPSET)
         taken = [name for name in op_names if found[name]]
         maker = choose(chosen, options.strict)
@@ -47,7 +54,7 @@ class SnpeBackend:
             found |= probed(graph, taken, chosen, maker)
         else:
             found |= {name: tabled(graph.op_by_name[name]) for name in taken}
-        found |= {name: No(reason) for name in taken if (reason := computed_otherwise(graph.op_by_name[name]))}
+        found |= {name: No(reason) for name in taken if (reason := computed_otherwise(graph, graph.op_by_name[name]))}
         return found
 
     def resolve(self, device: DeviceRef, options: CompileOptions) -> Mapping[str, Any]:
@@ -62,11 +69,11 @@ class SnpeBackend:
 
     def plan(self, subgraph: Graph, device: DeviceRef, options: CompileOptions, calibration: Any) -> Sequence[Job]:
         """One job. Raises ToolMissing, CalibrationError: before anything is compiled."""
-        chosen = read_options(options)
+        chosen, subgraph = read_options(options), widened(subgraph)
         versions = tool_versions(*quantising_tools())
         maker = choose(chosen, options.strict)
         samples = border_samples(subgraph, device, calibration)
-        model = to_onnx(subgraph, OPSET)
+        model = float_model(subgraph, OPSET)
         request = _request(subgraph.name, model, samples, chosen, maker)
         versions |= _maker_versions(maker)
         settings = chosen.model_dump(exclude={"timeout_s", "toolchain"})
@@ -85,6 +92,7 @@ class SnpeBackend:
         self, subgraph: Graph, device: DeviceRef, options: CompileOptions, results: Mapping[str, bytes]
     ) -> SubgraphArtifact:
         """The quantised model, the ``.dlc``, and without it what is needed to make one."""
+        subgraph = widened(subgraph)
         job, versions = self._planned[subgraph]
         made, name = unpack(results[job.key]), subgraph.name
         files = {f"{name}.qdq.onnx": made[QDQ]}

@@ -12,18 +12,26 @@ from typing import Any
 import numpy as np
 
 from devices import OptimaError
-from optima.backends.quantised import step
+from optima.backends.quantised import float_model, step
 from optima.backends.snpe.not_taken import NOT_TAKEN
 from optima.backends.snpe.options import OPSET, SnpeOptions
 from optima.backends.snpe.qnn import left_out, provider_options
 from optima.graph import Graph, Op
-from optima.onnx_export import to_onnx
 from optima.ops.entry import Answer, No, Yes
 from optima.quantise import prepare, quantise
 from optima.tools import Tool
 
 _LOG = logging.getLogger("optima")
 _PROBE_S = 120.0
+
+#: operators of which no form, or next to none, comes out right
+_COMPUTED_OTHERWISE = {
+    "conv_transpose3d": "transposed convolutions over three axes",
+    "cumsum": "running sums",
+    "upsample_trilinear3d": "interpolation over three axes",
+}
+#: of products and mirrored borders
+_MOST_AXES = 4
 
 #: answers by what decides them: an op's signature, the options and the version that answered
 _KNOWN: dict[tuple[Any, ...], Answer] = {}
@@ -36,13 +44,35 @@ def tabled(op: Op) -> Answer:
     return Yes()
 
 
-def computed_otherwise(op: Op) -> str:
-    """Why an op that is taken is refused after all, "" for none: what ``python -m conformance.devices`` found."""
+def computed_otherwise(graph: Graph, op: Op) -> str:
+    """Why an op that is taken is refused after all, "" for none: what ``python -m conformance.devices`` found by
+    onnxruntime-qnn 2.7.0 on its emulation of the tensor processor."""
     if op.op == "pow" and ("exponent" in op.roles or "self" not in op.roles):
         return "HEXAGON's emulation computes powers with a tensor as exponent wrongly"
     if op.op == "fill":
         return "HEXAGON's compiler takes no output that depends on no input"
+    if op.op in _COMPUTED_OTHERWISE:
+        return f"HEXAGON's emulation computes {_COMPUTED_OTHERWISE[op.op]} wrongly"
+    if op.op == "instance_norm" and not op.attrs.get("use_input_stats", True):
+        return "HEXAGON's emulation rounds the parameters of a norm by running statistics too coarsely"
+    if op.op == "upsample_bilinear2d" and not op.attrs.get("align_corners") and _uneven(graph, op):
+        return "HEXAGON's emulation takes the scale from the sizes, which are no multiples here"
+    if _rank(graph, op) > _MOST_AXES and (op.op == "matmul" or op.attrs.get("mode") in ("reflect", "replicate")):
+        return f"HEXAGON's emulation crashes on {op.op} of more than {_MOST_AXES} axes"
     return ""
+
+
+def _uneven(graph: Graph, op: Op) -> bool:
+    """Whether scale factors were given of which the output's size is no exact result."""
+    factors = op.attrs.get("scale_factors")
+    if not factors:
+        return False
+    before, after = graph.type_of(op.inputs[0]).shape[-2:], graph.type_of(op.outputs[0]).shape[-2:]
+    return any(size * factor != made for size, factor, made in zip(before, factors, after, strict=True))
+
+
+def _rank(graph: Graph, op: Op) -> int:
+    return max(len(graph.type_of(name).shape) for name in (*op.inputs, *op.outputs))
 
 
 def probed(graph: Graph, names: Sequence[str], options: SnpeOptions, qnn: Tool) -> dict[str, Answer]:
@@ -90,7 +120,7 @@ def quantised_alone(graph: Graph, op: Op, options: SnpeOptions) -> bytes | None:
     samples = {n: rng.uniform(0.1, 0.9, (1, *part.type_of(n).shape)).astype(np.float32) for n in part.inputs}
     try:
         with step("probe", "quantise"):
-            return quantise(prepare(to_onnx(part, OPSET), samples), samples, options.scheme)
+            return quantise(prepare(float_model(part, OPSET), samples), samples, options.scheme)
     except OptimaError as error:
         _LOG.debug("%s is not probed: %s", op.name, error.message)
         return None

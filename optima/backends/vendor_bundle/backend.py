@@ -19,16 +19,17 @@ from optima.backends.quantised import (
     answers,
     border_meta,
     border_samples,
+    float_model,
     job_key,
     quantising_tools,
     tool_versions,
+    widened,
 )
 from optima.backends.vendor_bundle.job import FLOAT, QDQ, QUALITY, VENDOR, Request
 from optima.backends.vendor_bundle.options import read_options
 from optima.backends.vendor_bundle.template import PLACEHOLDERS, identity, variable_of
 from optima.backends.vendor_bundle.tools import choose
 from optima.graph import Graph
-from optima.onnx_export import to_onnx
 from optima.ops.entry import Answer
 from optima.quantise import calibration_files
 from optima.version import __version__
@@ -45,10 +46,10 @@ class VendorBundleBackend:
     def check(
         self, graph: Graph, op_names: Sequence[str], device: DeviceRef, options: CompileOptions
     ) -> Mapping[str, Answer]:
-        """Yes where the op has an ONNX form and computes float32; the vendor's list of operators is not public."""
+        """Yes where the op has an ONNX form and computes float32 or float16: no vendor lists its operators."""
         chosen = read_options(device.kind, options)
         choose(device.kind, options.strict)
-        return answers(graph, op_names, device.kind, chosen.opset)
+        return answers(widened(graph), op_names, device.kind, chosen.opset)
 
     def resolve(self, device: DeviceRef, options: CompileOptions) -> Mapping[str, Any]:
         """The kind and the widths."""
@@ -57,11 +58,11 @@ class VendorBundleBackend:
 
     def plan(self, subgraph: Graph, device: DeviceRef, options: CompileOptions, calibration: Any) -> Sequence[Job]:
         """One job. Raises ToolMissing, CommandTemplateError, CalibrationError: before anything is compiled."""
-        chosen = read_options(device.kind, options)
+        chosen, subgraph = read_options(device.kind, options), widened(subgraph)
         versions = tool_versions(*quantising_tools())
         words = choose(device.kind, options.strict)
         samples = border_samples(subgraph, device, calibration)
-        model = to_onnx(subgraph, chosen.opset)
+        model = float_model(subgraph, chosen.opset)
         if words:
             versions["vendor"] = identity(words)
         settings = chosen.model_dump(exclude={"timeout_s"})
@@ -77,6 +78,7 @@ class VendorBundleBackend:
         self, subgraph: Graph, device: DeviceRef, options: CompileOptions, results: Mapping[str, bytes]
     ) -> SubgraphArtifact:
         """The bundle."""
+        subgraph = widened(subgraph)
         job, versions = self._planned[subgraph]
         made, name, request = unpack(results[job.key]), subgraph.name, job.payload
         vendor = {path: data for path, data in made.items() if path.startswith(VENDOR)}

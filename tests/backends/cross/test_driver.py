@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import optima.runtime as rt
+from conformance.qemu import BUILD_FLAGS, SOURCES
 from devices import DeviceEnum
 from examples.c.write_plan import write_plan
 from examples.models import MODELS
 from optima.manager import Manager
-from tests.backends.cross.machine import BUILD_FLAGS, SOURCES
 from torch2nx.converter import Torch2GraphConverter
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from conformance.qemu import SOURCES
 from devices import DeviceEnum
 from optima.kernels.build import compile_kernel, object_code
 from optima.kernels.cpu_kinds import BASELINES, is_native, target_of
@@ -21,7 +22,6 @@ from optima.kernels.errors import LinkError
 from optima.kernels.naming import canonical
 from optima.native import Kernel
 from optima.tools import Tool, ToolMissing
-from tests.backends.cross.machine import SOURCES
 from tests.kernels.harness import one_op
 from tests.ops.case import Arg, OpCase
 

@@ -12,6 +12,7 @@ import torch
 
 import optima
 import optima.runtime as rt
+from conformance.qemu import MACHINES, run_plan
 from devices import DeviceEnum
 from examples.c.write_plan import write_plan
 from optima.kernels.cpu_kinds import BASELINES
@@ -19,7 +20,7 @@ from optima.kernels.cross import linker
 from optima.kernels.cross.elf import machine_of
 from optima.manager import Manager
 from optima.tools import Tool
-from tests.backends.cross.machine import MACHINES, need, run_plan
+from tests.backends.cross.machine import need
 from torch2nx.converter import Torch2GraphConverter
 
 
@@ -67,11 +68,11 @@ def files_of(root: Path) -> dict[str, bytes]:
     return {str(p.relative_to(root)): p.read_bytes() for p in found}
 
 
-@pytest.mark.parametrize("kind", MACHINES)
-def test_a_whole_network_gives_torchs_answer(kind: str, traced: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", MACHINES, ids=lambda k: k.value)
+def test_a_whole_network_gives_torchs_answer(kind: DeviceEnum, traced: Any, tmp_path: Path) -> None:
     need(kind)
     module, sample, *_ = traced
-    model = optimized(traced, tmp_path, [f"{kind}:0"])
+    model = optimized(traced, tmp_path, [f"{kind.value}:0"])
     write_plan(model, "subgraph_0", tmp_path / "plan")
     meta = json.loads((model / "Subgraph_0" / "subgraph_0.meta").read_text())
     (given,), (made,) = meta["inputs"], meta["outputs"]

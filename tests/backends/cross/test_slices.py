@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from tests.backends.cross.batch import faults
-from tests.backends.cross.machine import MACHINES, need
+from conformance.device_case import PROVEN, Outcome
+from conformance.device_routes import Route, routes_of
+from conformance.emulated import judge_emulated
+from conformance.qemu import MACHINES
+from devices import DeviceEnum
+from tests.backends.cross.machine import need
 from tests.backends.cross.slices import SLICES
+from tests.ops.case import OpCase
 
 
-@pytest.mark.parametrize("machine", MACHINES)
+def faults(route: Route, cases: Sequence[OpCase]) -> list[Outcome]:
+    return [outcome for outcome in judge_emulated(route, cases) if outcome.status != PROVEN]
+
+
+@pytest.mark.parametrize("kind", MACHINES, ids=lambda k: k.value)
 @pytest.mark.parametrize("group", SLICES)
-def test_the_answers_are_torchs(group: str, machine: str, tmp_path: Path) -> None:
-    need(machine)
-    found = faults(machine, SLICES[group], tmp_path)
-    assert not found, "\n".join(found)
+def test_the_answers_are_torchs(group: str, kind: DeviceEnum) -> None:
+    need(kind)
+    (route,) = routes_of(kind)
+    assert not faults(route, SLICES[group])
 
 
 @pytest.mark.parametrize(
-    ("machine", "cpu"),
+    ("kind", "cpu"),
     [("ARM", "cortex-a8"), ("ARM", "cortex-a53"), ("ARM64", "neoverse-v1"), ("X86", "haswell")],
 )
-def test_other_models_of_a_kind(machine: str, cpu: str, tmp_path: Path) -> None:
+def test_other_models_of_a_kind(kind: str, cpu: str) -> None:
     """Half floats, which these convert each in another way: by a function, by FP16, by SVE's neighbours, by F16C."""
-    need(machine)
-    found = faults(machine, SLICES["halves"], tmp_path, {"cpu": cpu}, emulated="max")
-    assert not found, "\n".join(found)
+    need(DeviceEnum(kind))
+    (route,) = routes_of(DeviceEnum(kind))
+    assert not faults(replace(route, options={"cpu": cpu}, cpu="max"), SLICES["halves"])
 
 
 def test_the_slice_is_as_large_as_it_says() -> None:
