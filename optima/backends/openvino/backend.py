@@ -14,7 +14,7 @@ from optima.backends.base import Backend, CompileOptions, Job, SubgraphArtifact
 from optima.backends.openvino.core import core_of_process
 from optima.backends.openvino.meta import CPU_BLOB, DEVICE_BLOB, MYRIAD_BLOB, OpenvinoSubgraph
 from optima.backends.openvino.options import OpenvinoOptions, opset_of, options_of, plugin_of
-from optima.backends.openvino.support import plugin_answers
+from optima.backends.openvino.support import myriad_answers, plugin_answers
 from optima.backends.openvino.tools import base_tools, myriad_python
 from optima.graph import Graph
 from optima.onnx_export import dtype_answers, onnx_answers, to_onnx
@@ -36,13 +36,20 @@ class OpenvinoBackend:
     def check(
         self, graph: Graph, op_names: Sequence[str], device: DeviceRef, options: CompileOptions
     ) -> Mapping[str, Answer]:
-        """The dtypes of the kind, then the ONNX form, then what OpenVINO's plugin says. Raises ToolMissing."""
+        """The dtypes of the kind, then the ONNX form, then what OpenVINO's plugin says, then MYRIAD's own compiler.
+
+        Raises ToolMissing, and ToolFailed where the old interpreter does not answer.
+        """
         require(*base_tools())
-        plugin = plugin_of(device, options_of(device, options))
+        chosen = options_of(device, options)
+        plugin = plugin_of(device, chosen)
         answers = dtype_answers(graph, op_names, spec_of(device.kind))
         answers |= onnx_answers(graph, [n for n in op_names if answers[n]], opset_of(plugin))
         asked = _asked(plugin)
         answers |= plugin_answers(graph, [n for n in op_names if answers[n]], asked, opset_of(plugin))
+        if plugin == "MYRIAD" and (python := myriad_python()).found:
+            left = [n for n in op_names if answers[n]]
+            answers |= myriad_answers(graph, left, python.path, opset_of(plugin), chosen.timeout_s)
         return answers
 
     def resolve(self, device: DeviceRef, options: CompileOptions) -> Mapping[str, Any]:

@@ -17,20 +17,13 @@ PLATFORM = "VPU_MYRIAD_2480"
 
 
 def main(source: str, target: str, config: str) -> None:
-    """Compile ``source``; borders stay float32."""
+    """Compile ``source``."""
     from openvino.inference_engine import IECore
 
     folder = tempfile.mkdtemp()
     core = IECore()
     core.set_config({"CACHE_DIR": folder}, "")
-    network = core.read_network(source)
-    for tensor in list(network.input_info.values()) + list(network.outputs.values()):
-        tensor.precision = "FP32"
-    try:
-        core.load_network(network, "MYRIAD", dict(json.loads(config), VPU_MYRIAD_PLATFORM=PLATFORM))
-    except RuntimeError as error:
-        if "no available devices with platform" not in str(error):
-            raise
+    compile_for_mock(core, core.read_network(source), json.loads(config))
     cached = glob.glob(os.path.join(folder, "*.blob"))
     if len(cached) != 1:
         sys.exit(f"the cache holds {len(cached)} blobs instead of one")
@@ -38,6 +31,17 @@ def main(source: str, target: str, config: str) -> None:
         raw = file.read()
     with open(target, "wb") as file:
         file.write(raw[raw.index(b"\n") + 1 :])
+
+
+def compile_for_mock(core, network, config) -> None:  # type: ignore[no-untyped-def]
+    """Compile a network for the mock device; borders stay float32. Raises RuntimeError where it cannot be compiled."""
+    for tensor in list(network.input_info.values()) + list(network.outputs.values()):
+        tensor.precision = "FP32"
+    try:
+        core.load_network(network, "MYRIAD", dict(config, VPU_MYRIAD_PLATFORM=PLATFORM))
+    except RuntimeError as error:
+        if "no available devices with platform" not in str(error):
+            raise
 
 
 if __name__ == "__main__":

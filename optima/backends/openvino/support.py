@@ -1,13 +1,20 @@
-"""Which ops a plugin takes: OpenVINO is asked about the ONNX form, whole, and op by op where it says no."""
+"""Which ops a plugin takes: OpenVINO is asked about the ONNX form, whole, and op by op where it says no.
+
+So is the old interpreter that compiles for MYRIAD, where there is one.
+"""
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 from optima.backends.openvino.core import core_of_process
 from optima.graph import Graph
 from optima.onnx_export import to_onnx
 from optima.ops.entry import Answer, No, Yes
+from optima.tools import ToolFailed, run_tool
 
 #: what OpenVINO 2026.4 takes and computes otherwise than ONNX says; found by ``python -m conformance.devices``
 _OTHERWISE = {
@@ -26,6 +33,34 @@ def plugin_answers(graph: Graph, names: Sequence[str], plugin: str, opset: int) 
     return answers | _asked(graph, [name for name in names if name not in answers], plugin, opset)
 
 
+def myriad_answers(graph: Graph, names: Sequence[str], python: str, opset: int, timeout_s: float) -> dict[str, Answer]:
+    """What the MYRIAD compiler of the old interpreter ``python`` answers for each op. Raises ToolFailed."""
+    if not names:
+        return {}
+    with tempfile.TemporaryDirectory(prefix="optima-myriad-") as folder:
+        place = Path(folder)
+        paths = [place / "whole.onnx", *(place / f"op_{k}.onnx" for k in range(len(names)))]
+        for path, chosen in zip(paths, (names, *([name] for name in names)), strict=True):
+            path.write_bytes(to_onnx(_part(graph, chosen), opset))
+        answers, script = place / "answers.json", Path(__file__).with_name("myriad_support.py")
+        run_tool([python, script, answers, *paths], timeout_s=timeout_s, folder=place, wrote=answers)
+        reasons = _read_answers(answers.read_text(errors="replace"), len(names), script.name)
+    return {
+        name: No(f"the MYRIAD compiler does not take it: {reason}") if reason else Yes()
+        for name, reason in zip(names, reasons or [""] * len(names), strict=True)
+    }
+
+
+def _read_answers(text: str, count: int, script: str) -> list[str]:
+    try:
+        reasons = json.loads(text)
+    except ValueError:
+        reasons = None
+    if not isinstance(reasons, list) or len(reasons) not in (0, count) or not all(isinstance(r, str) for r in reasons):
+        raise ToolFailed(f"{script} wrote something that is no list of answers: {text[:200]!r}", hint="run it by hand")
+    return reasons
+
+
 def _asked(graph: Graph, names: Sequence[str], plugin: str, opset: int) -> dict[str, Answer]:
     if not names:
         return {}
@@ -37,17 +72,20 @@ def _asked(graph: Graph, names: Sequence[str], plugin: str, opset: int) -> dict[
 
 def _reason(graph: Graph, names: Sequence[str], plugin: str, opset: int) -> str:
     """Why the plugin cannot take a model of these ops, or ""."""
-    wanted = set(names)
-    part = graph.extract("probe", [op for op in graph.ops if op.name in wanted])
     core = core_of_process()
     try:
-        model = core.read_model(to_onnx(part, opset))
+        model = core.read_model(to_onnx(_part(graph, names), opset))
         taken = core.query_model(model, plugin)
     except RuntimeError as error:
         return f"OpenVINO refuses it: {_last_line(error)}"
     lacking = [node for node in model.get_ops() if node.get_friendly_name() not in taken]
     kinds = sorted({node.get_type_name() for node in lacking} - {"Parameter", "Result", "Constant"})
     return f"OpenVINO's {plugin} plugin does not take {', '.join(kinds)}" if kinds else ""
+
+
+def _part(graph: Graph, names: Sequence[str]) -> Graph:
+    wanted = set(names)
+    return graph.extract("probe", [op for op in graph.ops if op.name in wanted])
 
 
 def _last_line(error: Exception) -> str:

@@ -110,11 +110,14 @@ def test_the_cpu_by_choice_is_no_stand_in(tmp_path: Path) -> None:
     assert not any(s.simulated for s in model.subgraph_info)
 
 
-def test_a_blob_of_another_version_is_compiled_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_blob_of_another_version_is_compiled_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from devices import DeviceRef
     from optima.backends.base import LoadEnv, SubgraphView
     from optima.backends.openvino.load import load
 
+    monkeypatch.delenv("OPTIMA_MYRIAD_PYTHON", raising=False)
     _, _, made = compiled(tmp_path)
     meta = meta_of(made)
     folder = made.path / "Subgraph_0"
@@ -167,10 +170,15 @@ def test_unknown_options_are_listed(tmp_path: Path) -> None:
     assert {p.subject for p in refused.value.problems} == {"MYRIAD.shave", "MYRIAD.precision"}
 
 
-def interpreter(folder: Path, body: str) -> str:
-    """A program in the place of the old interpreter."""
+#: the question which operators are taken, answered: all
+_ALL_TAKEN = "pathlib.Path(sys.argv[2]).write_text('[]')"
+
+
+def interpreter(folder: Path, body: str, answer: str = _ALL_TAKEN) -> str:
+    """A program in the place of the old interpreter. ``answer``: what it does when it is asked about operators."""
     path = folder / "python3.8"
-    path.write_text(f"#!{sys.executable}\nimport sys, time, pathlib\n{body}\n")
+    asked = f"if sys.argv[1].endswith('myriad_support.py'):\n    {answer}\n    sys.exit(0)"
+    path.write_text(f"#!{sys.executable}\nimport sys, time, pathlib\n{asked}\n{body}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return str(path)
 
@@ -191,6 +199,36 @@ def test_a_myriad_compiler_that_misbehaves(
     with pytest.raises(optima.errors.KernelCompileError, match="subgraph_0") as failed:
         compiled(tmp_path, device_options={"MYRIAD": {"timeout_s": 2}}, use_cache=False)
     assert match in str(failed.value) + "".join(failed.value.__notes__)
+
+
+@pytest.mark.parametrize(
+    ("answer", "match"),
+    [
+        ("time.sleep(60)", "did not end within"),
+        ("sys.exit('no module named ngraph')", "no module named ngraph"),
+        ("pass", "wrote no answers.json"),
+        ("pathlib.Path(sys.argv[2]).write_text('<html>')", "no list of answers"),
+        ("pathlib.Path(sys.argv[2]).write_text('[1]')", "no list of answers"),
+    ],
+)
+def test_an_answer_that_never_comes_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, match: str
+) -> None:
+    monkeypatch.setenv("OPTIMA_MYRIAD_PYTHON", interpreter(tmp_path, "", answer))
+    with pytest.raises(optima.errors.ToolFailed, match=match):
+        compiled(tmp_path, device_options={"MYRIAD": {"timeout_s": 2}}, use_cache=False)
+
+
+def test_what_the_myriad_compiler_does_not_take_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = "pathlib.Path(sys.argv[2]).write_text(str(['Sin'] + [''] * (len(sys.argv) - 5)).replace(chr(39), chr(34)))"
+    monkeypatch.setenv("OPTIMA_MYRIAD_PYTHON", interpreter(tmp_path, "", answer))
+    with pytest.raises(
+        optima.errors.UnsupportedPlacement, match="the MYRIAD compiler does not take it: Sin"
+    ) as refused:
+        compiled(tmp_path, use_cache=False)
+    assert len(refused.value.problems) == 1
 
 
 def test_the_command_line_of_the_myriad_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,6 +252,24 @@ def test_the_command_line_of_the_myriad_compiler(tmp_path: Path, monkeypatch: py
     assert meta["blob"] == "subgraph_0.blob" and meta["format"] == "openvino-myriad-blob"
     assert meta["compiled_for_device"] and meta["opset"] == 11
     assert_equal_to_eager(module, x, made.path)  # by its ONNX form, on the CPU
+
+
+@pytest.mark.skipif(not OLD_PYTHON, reason="OPTIMA_MYRIAD_PYTHON names no interpreter with openvino 2021.4.2")
+def test_the_real_myriad_compiler_says_what_it_does_not_take(tmp_path: Path) -> None:
+    """``sin`` is nothing that it knows; a division it rewrites, and takes."""
+
+    class Waves(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.sin(x) / (1 + x * x)
+
+    graph = Torch2GraphConverter().convert(model=Waves(), fake_torch_data=[torch.rand(2, 8)], gpu=False)
+    names = [n for n, d in graph.nodes(data="data") if d["kind"] == "OpNode"]
+    (tmp_path / "map.json").write_text(json.dumps(dict.fromkeys(names, "MYRIAD:0")))
+    with pytest.raises(
+        optima.errors.UnsupportedPlacement, match="the MYRIAD compiler does not take it: Sin"
+    ) as refused:
+        Manager().optimize("Waves", [MYRIAD], graph, tmp_path, tmp_path / "map.json")
+    assert [p.subject.split("_")[0] for p in refused.value.problems] == ["sin"]
 
 
 @pytest.mark.skipif(not OLD_PYTHON, reason="OPTIMA_MYRIAD_PYTHON names no interpreter with openvino 2021.4.2")
