@@ -105,6 +105,7 @@ def loaded(path: Path) -> rt.Model:
 def results(model: Made, path: Path) -> tuple[Any, Any, Any]:
     """What the folder computes, eager in half, and eager in float32, over the samples; in float64."""
     runs = loaded(path)
+    assert all(s.runs_on for s in runs.subgraph_info if s.device.kind.value in QUANTISING)
     got = [runs(x.half().numpy()) for x in model.samples]
     assert {str(array.dtype) for array in got} == {"float16"}
     with torch.no_grad():

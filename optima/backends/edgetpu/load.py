@@ -58,6 +58,7 @@ class EdgeTpuExecutable:
         self, view: SubgraphView, model: bytes, threads: int, delegate: tuple[str, Mapping[str, str]] | None
     ) -> None:
         self._view, self._model, self._threads, self._delegate = view, model, threads, delegate
+        self.runs_on = "" if delegate else "LiteRT on the CPU, the int8 model"
 
     def bind(self, borders: Mapping[str, Array]) -> EdgeTpuInvocation:
         """An interpreter over these buffers."""
