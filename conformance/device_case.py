@@ -14,7 +14,7 @@ import numpy as np
 from devices import DeviceEnum, DeviceRef, OptimaError, spec_of
 from optima.backends import backend_of, loader_of
 from optima.backends.base import CompileOptions, LoadEnv, SubgraphArtifact, SubgraphView
-from optima.backends.spirv.device import DeviceLacks
+from optima.backends.gpu_route.errors import DeviceLacks
 from optima.graph import Graph, TensorType
 from optima.native import aligned_empty
 from optima.ops.reference import call_reference, to_numpy, to_torch

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from optima.backends.gpu_route.meta import ALIGNMENT
 from optima.backends.llvm.memory import aligned
 from optima.backends.llvm.meta import BufferMeta
 from optima.backends.spirv.device import VulkanDevice, failing
-from optima.backends.spirv.meta import ALIGNMENT
 
 #: constants lie in blocks of at most this many bytes: a device need not give more in one piece
 _BLOCK_BYTES = 1 << 28

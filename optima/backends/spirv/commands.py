@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from optima.backends.gpu_route.meta import CallMeta
 from optima.backends.spirv.blocks import Block, Region, released_with
 from optima.backends.spirv.device import VulkanDevice, failing
-from optima.backends.spirv.meta import CallMeta
 from optima.backends.spirv.pipelines import Pipeline
 
 #: (source, destination): a copy of ``source.nbytes``

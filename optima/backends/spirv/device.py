@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from devices import Problem, UserError
+from devices import Problem
+from optima.backends.gpu_route.errors import DeviceFailed, DeviceLacks
 from optima.backends.spirv.devices_here import FoundDevice, api
 from optima.backends.spirv.meta import SpirvSubgraph
 
@@ -26,20 +27,6 @@ _FEATURES = {
 #: lavapipe ends every loop of an invocation for good after so many rounds in all, without a word
 _SOFTWARE_ROUNDS = 65_535
 _FOR_EVER_NS = 2**64 - 1
-
-
-class DeviceLacks(UserError):
-    """A Vulkan device that cannot run a subgraph's kernels: a capability or a limit is missing.
-
-    Example: a model with int64 indices on a GPU without ``shaderInt64``. Fix: map those operators to X64.
-    """
-
-
-class DeviceFailed(UserError):
-    """A Vulkan device that failed: out of memory, lost, or used after a fork.
-
-    Example: a model whose tensors do not fit into the device's memory. Fix: fewer requests, or a smaller model.
-    """
 
 
 class VulkanDevice:

@@ -6,20 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
-from devices import DeviceRef, Problem, UserError
+from devices import DeviceRef
 from optima.backends.base import LoadEnv, SubgraphView
-from optima.backends.llvm.buffers import Array, BadSubgraph, alias_roots, bound
+from optima.backends.gpu_route.borders import check_borders, copy_outputs, device_inputs, device_outputs
+from optima.backends.gpu_route.checking import read_meta
+from optima.backends.gpu_route.errors import DeviceLacks
+from optima.backends.gpu_route.meta import CallMeta
+from optima.backends.llvm.buffers import Array, alias_roots
 from optima.backends.spirv.blocks import Block, Region, packed
-from optima.backends.spirv.checking import problems_of
 from optima.backends.spirv.commands import Copy, Recorder, staged
-from optima.backends.spirv.device import DeviceLacks, VulkanDevice, open_device
+from optima.backends.spirv.device import VulkanDevice, open_device
 from optima.backends.spirv.devices_here import VulkanMissing, found_devices, hardware, simulator
-from optima.backends.spirv.meta import CallMeta, SpirvSubgraph
+from optima.backends.spirv.meta import FORMAT_VERSION, SpirvSubgraph
 from optima.backends.spirv.pipelines import Pipelines
-
-_AGAIN = "compile the model again, or copy its folder again, whole"
 
 
 def present(device: DeviceRef) -> bool:
@@ -36,7 +36,7 @@ def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> SpirvExecutable
     Raises BadSubgraph when ``<subgraph>.meta`` contradicts itself or the files, VulkanMissing where nothing can run
     it, DeviceLacks when the device has not what the kernels need; each names every problem found.
     """
-    meta = _meta(view)
+    meta = read_meta(SpirvSubgraph, view, FORMAT_VERSION)
     found = hardware(device, found_devices()) if env.present else None
     opened = open_device(found or simulator(found_devices()))
     lacking = opened.lacks(meta)
@@ -47,19 +47,6 @@ def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> SpirvExecutable
     pipelines = Pipelines(opened, {k.name: (k, view.files[k.file]) for k in meta.kernels})
     env.log.info("%s: %d kernels on %s (%s)", meta.name, len(meta.kernels), opened.found.name, device)
     return SpirvExecutable(opened, meta, pipelines, view.constants)
-
-
-def _meta(view: SubgraphView) -> SpirvSubgraph:
-    try:
-        meta = SpirvSubgraph.model_validate(view.meta)
-    except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False)[:20]
-        problems = [Problem(".".join(map(str, f["loc"])), f["msg"]) for f in faults]
-        raise BadSubgraph(f"{view.name}.meta breaks its format", problems=problems, hint=_AGAIN) from None
-    problems = problems_of(meta, view)
-    if problems:
-        raise BadSubgraph(f"{view.name}.meta contradicts itself", problems=problems[:20], hint=_AGAIN)
-    return meta
 
 
 class SpirvExecutable:
@@ -88,16 +75,7 @@ class SpirvExecutable:
         ``borders`` maps every input and output to a dense array. Raises UserError naming those that are missing or
         have another shape or dtype, DeviceFailed where the device's memory does not suffice.
         """
-        wrong = [
-            f"{b.name} ({b.dtype}{list(b.shape)})"
-            for b in self.meta.buffers
-            if b.kind == "border" and not bound(b, borders.get(b.name))
-        ]
-        if wrong:
-            raise UserError(
-                f"{self.meta.name}: {', '.join(wrong)} is missing or has another form",
-                hint="bind dense, 64-byte aligned arrays of the border's shape and dtype",
-            )
+        check_borders(self.meta, borders)
         return SpirvInvocation(self, borders)
 
 
@@ -157,27 +135,22 @@ class SpirvInvocation:
         self._device.run(commands, self._recorder.fence)
 
     def _copies_in(self) -> list[Copy]:
-        pairs = [(self._host[n], self._regions[n]) for n in dict.fromkeys(self._meta.inputs)]
+        pairs = [(self._host[n], self._regions[n]) for n in device_inputs(self._meta)]
         return [(host, region) for host, region in pairs if host is not region]
 
     def _copies_out(self) -> list[Copy]:
-        pairs = [(self._regions[n], self._host[n]) for n in dict.fromkeys(self._meta.outputs)]
+        pairs = [(self._regions[n], self._host[n]) for n in device_outputs(self._meta)]
         return [(region, host) for region, host in pairs if host is not region]
 
     def _read_borders(self) -> None:
-        for name in dict.fromkeys(self._meta.inputs):
+        for name in device_inputs(self._meta):
             _write(self._host[name], self._borders[name])
 
     def _write_borders(self) -> None:
-        copied = {out for out, _ in self._meta.copies}
-        for name in dict.fromkeys(self._meta.outputs):
-            if name not in copied and name not in self._meta.inputs:
-                target = self._borders[name]
-                np.copyto(target, _bytes(self._host[name]).view(target.dtype).reshape(target.shape))
-        for out, source in self._meta.copies:
-            array = self._borders.get(source)
-            array = self._executable.constants[source] if array is None else array
-            np.copyto(self._borders[out], array.reshape(self._borders[out].shape))
+        for name in device_outputs(self._meta):
+            target = self._borders[name]
+            np.copyto(target, _bytes(self._host[name]).view(target.dtype).reshape(target.shape))
+        copy_outputs(self._meta, self._borders, self._executable.constants)
 
 
 def _regions(executable: SpirvExecutable) -> dict[str, Region]:

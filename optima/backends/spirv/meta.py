@@ -1,75 +1,43 @@
-"""The SPIR-V part of ``<subgraph>.meta``: buffers, kernels, launches. Written by ``link``, read by ``load``."""
+"""The SPIR-V part of ``<subgraph>.meta``. Written by ``link``, read by ``load``."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from optima.backends.llvm.meta import BufferMeta, ConstantMeta
+from optima.backends.gpu_route.meta import ArgumentMeta, GpuKernel, GpuSubgraph
 
 FORMAT_VERSION = 1
-#: every buffer starts at a multiple of this: the most that Vulkan lets a device ask for
-ALIGNMENT = 256
 
 Flavour = Literal["shader"]
-Sizes = tuple[int, int, int]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ArgumentMeta(_Strict):
-    """One storage buffer of a kernel: its binding in descriptor set 0, its stored dtype (a bool is a uint8)."""
+class BoundArgument(ArgumentMeta):
+    """A storage buffer, by its binding in descriptor set 0."""
 
     binding: int = Field(ge=0)
-    dtype: str
-    access: Literal["read", "write"]
 
 
-class KernelMeta(_Strict):
-    """A module and how to launch it: ``groups`` workgroups of ``threads`` invocations, each of three axes.
+class KernelMeta(GpuKernel):
+    """A module.
 
-    ``capabilities`` are SPIR-V's names of what the device must have; ``arguments`` are in the order of a call's.
-    ``rounds``: how often the loops of one invocation go round, all together, at most.
+    ``capabilities`` are SPIR-V's names of what the device must have. ``rounds``: how often the loops of one
+    invocation go round, all together, at most.
     """
 
-    name: str
     file: str
-    entry_point: str
-    threads: Sizes
-    groups: Sizes
-    arguments: tuple[ArgumentMeta, ...]
-    shared_bytes: int = Field(ge=0)
+    arguments: tuple[BoundArgument, ...]
     rounds: int = Field(ge=0)
     capabilities: tuple[str, ...]
 
-
-class CallMeta(_Strict):
-    """One launch: arguments by buffer name, and the ops that it is part of.
-
-    ``results``: the graph's tensors that are complete after it.
-    """
-
-    kernel: str
-    args: tuple[str, ...]
-    ops: tuple[str, ...]
-    results: tuple[str, ...] = ()
+    @property
+    def files(self) -> tuple[str, ...]:
+        """See ``GpuKernel``."""
+        return (self.file,)
 
 
-class SpirvSubgraph(_Strict):
-    """Kernels in order, with the memory plan. An empty ``calls`` is a subgraph in which no kernel remained."""
+class SpirvSubgraph(GpuSubgraph[KernelMeta]):
+    """See ``GpuSubgraph``."""
 
-    format_version: int
     flavour: Flavour
-    name: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    #: (output, source): outputs that are copies of a border input or a constant
-    copies: tuple[tuple[str, str], ...] = ()
-    buffers: tuple[BufferMeta, ...]
-    constants: tuple[ConstantMeta, ...]
-    kernels: tuple[KernelMeta, ...]
-    calls: tuple[CallMeta, ...]
-    arena_bytes: int = Field(ge=0)

@@ -1,4 +1,4 @@
-"""A group's kernels as shader text with their interface: what a compile job makes before a shader compiler runs."""
+"""A group's kernels as text with their interface: what a compile job makes before the language's compiler runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from optima.kernels.gpu.launches import split, width_of
 from optima.kernels.gpu.lower import lowered
-from optima.kernels.gpu.printer.glsl import Glsl
+from optima.kernels.gpu.printer.dialect import Dialect
 from optima.kernels.gpu.printer.statements import Printed, print_launch
 from optima.kernels.gpu.schedule import ALL_RULES, GENERIC, SERIAL
 from optima.kernels.gpu.target import GpuTarget
@@ -30,23 +30,25 @@ class Source:
     temporaries: Sequence[int]
 
 
-def source(program: Any, target: GpuTarget) -> Source:
-    """The GLSL of an unscheduled program (``gpu_program``). Raises Unprintable.
+def source(program: Any, target: GpuTarget, dialect: Dialect, name: str = "kernel") -> Source:
+    """An unscheduled program (``gpu_program``) in a language; its kernels are ``<name>_0``, ... Raises Unprintable.
 
     A schedule that TVM cannot lower, or that leaves what has no text, is replaced by a plainer one.
     """
     for effort in (ALL_RULES, GENERIC):
         try:
-            return _source(program, target, effort)
+            return _source(program, target, dialect, name, effort)
         # TVM's passes raise many types; what remains unprintable is so without a schedule, too.
         except Exception as error:  # noqa: BLE001
             _LOG.warning("a schedule of effort %d is given up: %s", effort, str(error).rstrip()[-200:])
-    return _source(program, target, SERIAL)
+    return _source(program, target, dialect, name, SERIAL)
 
 
-def _source(program: Any, target: GpuTarget, effort: int) -> Source:
+def _source(program: Any, target: GpuTarget, dialect: Dialect, name: str, effort: int) -> Source:
     whole = split(lowered(program, target, effort))
-    dialect = Glsl()
-    kernels = [print_launch(whole, launch, dialect, target.groups) for launch in whole.launches]
+    kernels = [
+        print_launch(whole, launch, dialect, target.groups, f"{name}_{number}")
+        for number, launch in enumerate(whole.launches)
+    ]
     temporaries = [t.length * width_of(t.dtype) for t in whole.temporaries]
     return Source(kernels, len(whole.parameters), temporaries)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from optima.backends.spirv.device import DeviceLacks
+from optima.backends.gpu_route.errors import DeviceLacks
 from optima.ops.entry import No
 from tests.backends.spirv.harness import answers, needs_vulkan, run_graph
 from tests.ops.case import OpCase

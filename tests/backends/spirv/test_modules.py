@@ -15,6 +15,7 @@ from optima.backends.spirv.tools import glslang
 from optima.backends.spirv.words import BadSpirv, capabilities, cleaned
 from optima.graph import Graph
 from optima.kernels.gpu.lower import gpu_program
+from optima.kernels.gpu.printer.glsl import Glsl
 from optima.kernels.gpu.source import source
 from optima.kernels.gpu.target import GpuTarget
 from optima.ops.entry import No, Yes
@@ -81,7 +82,7 @@ def test_the_systems_compiler_takes_the_same_text() -> None:
     if not glslang().found:
         pytest.skip("glslangValidator is not installed")
     program = gpu_program(Graph.parse(SOFTMAX), GpuTarget())
-    for kernel in source(program, GpuTarget()).kernels:
+    for kernel in source(program, GpuTarget(), Glsl()).kernels:
         assert capabilities(module_of(kernel.text, "glslangValidator")) == ("Shader",)
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
+
+from optima.kernels.gpu.printer.functions import Function
+
+#: integers that most languages compute with as int32
+NARROW_INTEGERS = frozenset(("int8", "int16", "uint8", "uint16"))
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,9 @@ class Shared:
 
 @dataclass(frozen=True)
 class Kernel:
-    """What a dialect puts around a body: the kernel's interface, and the texts of functions that it calls."""
+    """What a dialect puts around a body: the kernel's name and interface, and the texts of functions that it calls."""
 
+    name: str
     arguments: Sequence[Argument]
     shared: Sequence[Shared]
     threads: tuple[int, int, int]
@@ -39,33 +45,50 @@ class Kernel:
     dtypes: frozenset[str]
 
 
-class Dialect(Protocol):
-    """One language. ``name`` is part of a kernel's key."""
+class Dialect(ABC):
+    """One language.
 
-    name: str
+    ``form``: what a refusal calls it. ``dtypes``: what it computes with; results of arithmetic in those of ``widened``
+    are wider than the operands and must be cast back. ``native``: C's name of a function -> the language's own;
+    ``written``: those that it needs as text. ``barrier``: the statement at which the threads of a workgroup meet.
+    """
+
+    form: str
+    dtypes: frozenset[str]
+    widened: frozenset[str]
+    native: Mapping[str, str]
+    written: Mapping[str, Function]
     barrier: str
 
+    @abstractmethod
     def type_name(self, dtype: str) -> str:
         """The language's name of a scalar type; bool is the language's own."""
 
+    @abstractmethod
     def cast(self, dtype: str, value: str) -> str:
         """A conversion of a value."""
 
+    @abstractmethod
     def bits(self, dtype: str, value: str, source: str) -> str:
         """The same bits as another type of the same width."""
 
+    @abstractmethod
     def integer(self, value: int, dtype: str) -> str:
         """An integer literal."""
 
+    @abstractmethod
     def local(self, dtype: str) -> str:
         """How a variable of the type is declared, before its name."""
 
+    @abstractmethod
     def index(self, what: str, axis: int) -> str:
         """The index of the workgroup ("block") or of the invocation in it ("thread"), as an int32."""
 
+    @abstractmethod
     def hidden_zero(self) -> str:
-        """A uint32 that is 0 whenever a kernel runs, and that no compiler can know to be."""
+        """A uint32 that is 0 whenever a kernel runs, in a form that no compiler takes ``x * 0.0`` for 0 with."""
 
+    @abstractmethod
     def text(self, kernel: Kernel) -> str:
         """The whole file."""
 

@@ -22,7 +22,8 @@ class Function:
 
 _NAN, _INF = "FLOAT(0x7fc00000u)", "FLOAT(0x7f800000u)"
 
-_TEXTS: dict[str, Function] = {
+#: C name, or a name of ours -> the text, with ``BITS`` and ``FLOAT`` in it
+TEXTS: dict[str, Function] = {
     "is_nan": Function("bool is_nan(float x) { return (BITS(x) & 0x7fffffffu) > 0x7f800000u; }"),
     "exp2_scaled": Function(
         """float exp2_scaled(float x, int n) {
@@ -393,15 +394,11 @@ _TEXTS: dict[str, Function] = {
     ),
 }
 
-#: C name -> what is printed; those of the languages themselves are exact there
-NATIVE = {
+#: C name -> GLSL's own, which is exact
+EXACT_IN_GLSL = {
     "sqrtf": "sqrt", "fabsf": "abs", "floorf": "floor", "ceilf": "ceil", "truncf": "trunc", "nearbyintf": "roundEven",
+    "fmaf": "fma",
 }  # fmt: skip
-
-
-def has(name: str) -> bool:
-    """Whether a function of float32 can be printed, by its C name."""
-    return name in _TEXTS or name in NATIVE
 
 
 def with_calls(names: set[str]) -> list[str]:
@@ -409,15 +406,10 @@ def with_calls(names: set[str]) -> list[str]:
     ordered: dict[str, None] = {}
 
     def add(name: str) -> None:
-        for inner in _TEXTS[name].calls:
+        for inner in TEXTS[name].calls:
             add(inner)
         ordered[name] = None
 
     for name in sorted(names):
         add(name)
     return list(ordered)
-
-
-def text_of(name: str) -> str:
-    """The function's text, with ``BITS`` and ``FLOAT`` in it."""
-    return _TEXTS[name].text

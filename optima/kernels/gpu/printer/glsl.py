@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from optima.kernels.gpu.printer.dialect import Kernel
+from optima.kernels.gpu.launches import unprintable
+from optima.kernels.gpu.printer import functions
+from optima.kernels.gpu.printer.dialect import NARROW_INTEGERS, Dialect, Kernel
 
 _TYPES = {
     "bool": "bool", "float32": "float", "float16": "float16_t", "int8": "int8_t", "int16": "int16_t", "int32": "int",
@@ -17,19 +19,25 @@ _SAME_BITS = {
 _NARROW = {"8bit_storage": ("int8", "uint8"), "16bit_storage": ("int16", "uint16", "float16")}
 
 
-class Glsl:
-    """Prints for glslang's Vulkan mode."""
+class Glsl(Dialect):
+    """Prints for glslang's Vulkan mode. float64 needs functions that Vulkan does not have."""
 
-    name = "glsl"
+    form = "SPIR-V"
+    dtypes = frozenset(_TYPES)
+    widened = NARROW_INTEGERS
+    native = functions.EXACT_IN_GLSL
+    written = functions.TEXTS
     barrier = "barrier();"
 
     def type_name(self, dtype: str) -> str:
         """See ``Dialect``."""
+        if dtype not in _TYPES:
+            raise unprintable(dtype, self.form)
         return _TYPES[dtype]
 
     def cast(self, dtype: str, value: str) -> str:
         """See ``Dialect``."""
-        return f"{_TYPES[dtype]}({value})"
+        return f"{self.type_name(dtype)}({value})"
 
     def bits(self, dtype: str, value: str, source: str) -> str:
         """See ``Dialect``."""
@@ -49,7 +57,7 @@ class Glsl:
 
     def local(self, dtype: str) -> str:
         """See ``Dialect``."""
-        return _TYPES[dtype]
+        return self.type_name(dtype)
 
     def index(self, what: str, axis: int) -> str:
         """See ``Dialect``."""

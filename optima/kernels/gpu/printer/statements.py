@@ -18,6 +18,8 @@ from optima.kernels.schedule.expressions import walk
 _PRIVATE_BYTES = 4096
 _SERIAL = 0, 3  # ForKind: serial, unrolled
 _PARALLEL = 1
+#: dtype -> C's multiplication and addition in one
+_FUSED = {"float32": "fmaf", "float64": "fma"}
 #: "reduce_scope" stands around a fold by threads that is already written out, barriers and all
 _IGNORED_ATTRIBUTES = ("reduce_scope", "volatile_scope", "pragma_auto_unroll_max_step", "pragma_unroll_explicit")
 
@@ -37,8 +39,8 @@ class Printed:
     rounds: int
 
 
-def print_launch(whole: Launches, launch: Launch, dialect: Dialect, groups: int) -> Printed:
-    """One launch as a kernel named ``main``. ``groups``: workgroups that a dispatch may have along an axis.
+def print_launch(whole: Launches, launch: Launch, dialect: Dialect, groups: int, name: str) -> Printed:
+    """One launch as a kernel called ``name``. ``groups``: workgroups that a dispatch may have along an axis.
 
     Raises Unprintable for what the dialect has no text for.
     """
@@ -51,10 +53,18 @@ def print_launch(whole: Launches, launch: Launch, dialect: Dialect, groups: int)
     arguments = tuple(sorted(names.arguments.items()))
     dtypes = frozenset(body.expressions.dtypes | {a.dtype for _, a in arguments})
     helpers = functions.with_calls(body.expressions.used)
+    unknown = sorted(dtypes - dialect.dtypes)
+    if unknown:
+        raise unprintable(" and ".join(unknown), dialect.form)
     kernel = Kernel(
-        tuple(a for _, a in arguments), tuple(names.shared), (launch.threads[0], launch.threads[1], launch.threads[2]),
-        "".join(_helper(name, dialect) for name in helpers), "".join(f"  {line}\n" for line in body.lines), dtypes,
-    )  # fmt: skip
+        name=name,
+        arguments=tuple(a for _, a in arguments),
+        shared=tuple(names.shared),
+        threads=(launch.threads[0], launch.threads[1], launch.threads[2]),
+        functions="".join(_helper(helper, dialect) for helper in helpers),
+        body="".join(f"  {line}\n" for line in body.lines),
+        dtypes=dtypes,
+    )
     shared_bytes = sum(s.length * _bytes(s.dtype) for s in names.shared)
     sizes = (grid[0], grid[1], grid[2])
     return Printed(dialect.text(kernel), arguments, sizes, kernel.threads, shared_bytes, rounds(whole, launch))
@@ -69,7 +79,7 @@ def _guard(node: Any) -> Any:
 
 
 def _helper(name: str, dialect: Dialect) -> str:
-    text = functions.text_of(name)
+    text = dialect.written[name].text
     for marker, target, source in (("BITS(", "uint32", "float32"), ("FLOAT(", "float32", "uint32")):
         text = text.replace(marker, dialect.bits(target, "", source).removesuffix(")"))
     return text + "\n"
@@ -178,9 +188,10 @@ class _Body:
         self.emit(f"{self.names.buffer(node.buffer, written=True)}[{index}] = {value};")
 
     def _accumulated(self, node: Any, index: str) -> str:
-        """``c[i] += a * b`` of float32 as one fused operation; "" for any other store."""
+        """``c[i] += a * b`` of float32 or float64 as one fused operation; "" for any other store."""
         total = node.value
-        if type(total).__name__ != "Add" or type(total.b).__name__ != "Mul" or dtype_of(total) != "float32":
+        fused = _FUSED.get(dtype_of(total))
+        if type(total).__name__ != "Add" or type(total.b).__name__ != "Mul" or fused is None:
             return ""
         load = total.a
         if type(load).__name__ != "TensorLoad" or not load.source.same_as(node.buffer):
@@ -188,7 +199,7 @@ class _Body:
         if self.expressions.index(load.source, load.indices) != index:
             return ""
         a, b = self.expressions.text(total.b.a), self.expressions.text(total.b.b)
-        return f"fma({a}, {b}, {self.expressions.text(load)})"
+        return self.expressions.call(fused, [a, b, self.expressions.text(load)])
 
     def _Bind(self, node: Any) -> None:
         value = self.expressions.text(node.value)
