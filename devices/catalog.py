@@ -33,8 +33,7 @@ _SPECS = {
             DeviceEnum.DEVICE_KIND_ARM64, "aarch64-linux-gnu", _CPU_DTYPES, "llvm", "", _HOST,
         ),
         DeviceSpec(
-            DeviceEnum.DEVICE_KIND_NVIDIA, "nvptx64-nvidia-cuda", _GPU_DTYPES, "",
-            "a CUDA backend (NVRTC or nvcc)", _PCIE4_X16,
+            DeviceEnum.DEVICE_KIND_NVIDIA, "nvptx64-nvidia-cuda", _CPU_DTYPES, "cuda", "", _PCIE4_X16,
         ),
         DeviceSpec(
             DeviceEnum.DEVICE_KIND_AMDGPU, "spirv", _GPU_DTYPES, "spirv", "", _PCIE4_X16,

@@ -53,6 +53,7 @@ CLASSES = {
     "Unprintable": "optima.kernels.gpu.launches",
     "SpirvOptionError": "optima.backends.spirv.options",
     "BadSpirv": "optima.backends.spirv.words",
+    "CudaMissing": "optima.backends.cuda.driver",
     "VulkanMissing": "optima.backends.spirv.devices_here",
     "DeviceLacks": "optima.backends.gpu_route.errors",
     "DeviceFailed": "optima.backends.gpu_route.errors",
