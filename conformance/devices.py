@@ -3,7 +3,7 @@
     python -m conformance.devices                        every kind that can execute here
     python -m conformance.devices MYRIAD TPU --op conv2d
     python -m conformance.devices X64 --backend openvino
-    python -m conformance.devices --write                and docs/device_support.md
+    python -m conformance.devices NVIDIA --write         and its column of docs/device_support.md
 
 The exit status is 1 when a case is wrong or crashes.
 """
@@ -14,6 +14,7 @@ import argparse
 import importlib
 import logging
 import pkgutil
+import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -28,7 +29,9 @@ from tests.ops.case import OpCase
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "device_support.md"
 #: one kind for each backend that can execute here: the others of a backend answer alike
 SWEPT = tuple(
-    DeviceEnum(word) for word in ("X64", "ADRENO", "MYRIAD", "HEXAGON", "TPU") if spec_of(DeviceEnum(word)).backend
+    DeviceEnum(word)
+    for word in ("X64", "ADRENO", "NVIDIA", "MYRIAD", "HEXAGON", "TPU")
+    if spec_of(DeviceEnum(word)).backend
 )
 
 
@@ -36,7 +39,7 @@ def why_not(kind: DeviceEnum) -> str:
     """What this machine lacks to compile for a kind and to run that, here or simulated; "" for nothing."""
     chain = toolchains()[kind]
     if not chain.complete:
-        return ", ".join(f"{t.name} is missing" for t in chain.tools if not t.found and not t.optional) or chain.needs
+        return ", ".join(f"{t.name} is missing" for t in chain.tools if not t.found and not t.optional)
     if chain.backend == "spirv":
         from optima.backends.spirv.devices_here import VulkanMissing, found_devices, simulator
 
@@ -44,6 +47,10 @@ def why_not(kind: DeviceEnum) -> str:
             simulator(found_devices())
         except VulkanMissing as error:
             return error.message
+    if chain.backend == "cuda":
+        from optima.backends.cuda.tools import host_compiler
+
+        return "" if host_compiler().found else "there is no C++ compiler to simulate with"
     return ""
 
 
@@ -80,27 +87,46 @@ def main() -> int:
         found[kind] = sweep(kind, chosen, options.backend)
         print(f"{kind.value}: {dict(Counter(o.status for o in found[kind]))}")
     if options.write:
-        PAGE.write_text(page(found))
+        PAGE.write_text(page(found, PAGE.read_text()))
     return int(any(o.status in (WRONG, CRASHED) for outcomes in found.values() for o in outcomes))
 
 
-def page(found: Mapping[DeviceEnum, Sequence[Outcome]]) -> str:
-    """The support matrix as Markdown: operators by kind."""
-    kinds = list(found)
-    table: dict[str, dict[DeviceEnum, Counter[str]]] = defaultdict(lambda: {k: Counter() for k in kinds})
-    reasons: dict[tuple[str, DeviceEnum], str] = {}
+def page(found: Mapping[DeviceEnum, Sequence[Outcome]], before: str = "") -> str:
+    """The support matrix as Markdown: operators by kind. What was not swept stays as the page ``before`` has it."""
+    columns = _columns(before)
     for kind, outcomes in found.items():
-        for o in outcomes:
-            table[o.op][kind][o.status] += 1
-            if o.status == REFUSED:
-                reasons.setdefault((o.op, kind), o.reason)
-    head = "".join(f" {kind.value} |" for kind in kinds)
-    rows = [
-        f"| `{op}` |" + "".join(f" {_cell(counts[k], reasons.get((op, k), ''))} |" for k in kinds)
-        for op, counts in sorted(table.items())
-    ]
-    total = "".join(f" {sum(bool(c[k][PROVEN]) for c in table.values())} |" for k in kinds)
-    return _HEAD + f"| operator |{head}\n|---|{'---|' * len(kinds)}\n" + "\n".join(rows) + f"\n| operators |{total}\n"
+        columns.setdefault(kind.value, {}).update(_cells(outcomes))
+    words = [kind.value for kind in (*SWEPT, *found) if kind.value in columns]
+    words = list(dict.fromkeys(words))
+    ops = sorted({op for cells in columns.values() for op in cells})
+    head = "".join(f" {word} |" for word in words)
+    rows = "".join(f"| `{op}` |" + "".join(f" {columns[w].get(op, '')} |" for w in words) + "\n" for op in ops)
+    total = "".join(f" {sum(bool(_SOME_PROVEN.match(c)) for c in columns[w].values())} |" for w in words)
+    return _HEAD + f"| operator |{head}\n|---|{'---|' * len(words)}\n{rows}| operators |{total}\n"
+
+
+def _columns(text: str) -> dict[str, dict[str, str]]:
+    """kind -> operator -> cell, of a page."""
+    rows = [[cell.strip() for cell in _BORDER.split(line)[1:-1]] for line in text.splitlines() if line[:1] == "|"]
+    if not rows:
+        return {}
+    (_, *words), *body = rows
+    operators = [row for row in body if row[0].startswith("`")]
+    return {word: {row[0].strip("`"): row[k] for row in operators} for k, word in enumerate(words, 1)}
+
+
+def _cells(outcomes: Sequence[Outcome]) -> dict[str, str]:
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    reasons: dict[str, str] = {}
+    for o in outcomes:
+        counts[o.op][o.status] += 1
+        if o.status == REFUSED:
+            reasons.setdefault(o.op, o.reason)
+    return {op: _cell(found, reasons.get(op, "")) for op, found in counts.items()}
+
+
+#: what stands between cells, and a cell of an operator of which some case is proven
+_BORDER, _SOME_PROVEN = re.compile(r"(?<!\\)\|"), re.compile(r"\**[1-9]")
 
 
 def _cell(counts: Counter[str], reason: str) -> str:
@@ -123,7 +149,8 @@ reach 20 dB of signal to noise over eight samples (noisy: 8 to 20, what eight bi
 case's own tolerance. NaN and infinities are left out: only X64 promises them.
 
 "Not run" is what was compiled and is beyond the simulator here: lavapipe ends a thread's loops at 65,535 rounds. Its
-comparison of int64 is at fault in the two wrong cases of `index_put`.
+comparison of int64 is at fault in the two wrong cases of `index_put`. NVIDIA's kernels ran as CUDA C++ compiled for the
+CPU; each was also compiled by NVRTC, and none ran on a GPU.
 
 One kind stands for each backend: ADRENO for MALI, INTELGPU and AMDGPU as well. What executed them is in
 `docs/devices.md`.

@@ -29,8 +29,6 @@ from optima.version import __version__
 TARGET = GpuTarget()
 #: float32 elements in a vector, which only blocked layouts ask for: there are none here
 _LANES = 4
-#: kernels compute indices in int32
-_MOST_ELEMENTS = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -122,11 +120,8 @@ class GpuBackend(ABC):
         )
 
     def _printable(self, graph: Graph, op: Op) -> Answer:
-        types = [graph.type_of(n) for n in (*op.inputs, *op.outputs)]
         if all(graph.type_of(n).numel == 0 for n in op.outputs):
             return Yes()  # nothing to compute: no kernel is made
-        if any(t.numel > _MOST_ELEMENTS for t in types):
-            return No(f"a tensor has more than {_MOST_ELEMENTS:,} elements")
         reason = refusal(graph.extract("op", (op,)), TARGET, self.dialect)
         return No(reason) if reason else Yes()
 
