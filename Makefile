@@ -6,9 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-# Qualcomm's AI Stack License holds for what `hexagon` brings in; see NOTICE.
-DEVICE_EXTRAS := openvino,hexagon,tpu,cross,spirv
-DEVICE_PACKAGES := libvulkan1 mesa-vulkan-drivers spirv-tools qemu-user libc6-arm64-cross libc6-armhf-cross libc6-i386-cross
+# Qualcomm's AI Stack License holds for what `hexagon` brings in, NVIDIA's for `nvidia`; see NOTICE.
+DEVICE_EXTRAS := openvino,hexagon,tpu,cross,spirv,nvidia
+DEVICE_PACKAGES := g++ libvulkan1 mesa-vulkan-drivers spirv-tools qemu-user libc6-arm64-cross libc6-armhf-cross libc6-i386-cross
 
 .PHONY: demo test test-slow test-devices devices-env spirv-cases lint zoo-env conformance zoo bench clean
 
