@@ -77,6 +77,16 @@ def test_inputs_go_in_kernels_run_outputs_come_back(stand_in: StandIn, opened: D
 
 
 @needs_simulator
+def test_without_launches_there_is_no_answer(stand_in: StandIn, opened: Driver) -> None:
+    graph, _ = compiled(SUM)
+    executable = executable_on(stand_in, opened)
+    stand_in.library.stand_in_on_launch(None)
+    borders = borders_of(graph, values(0))
+    executable.bind(borders).run()
+    assert np.isnan(borders["y"]).all()  # what the stand-in's fresh memory holds
+
+
+@needs_simulator
 def test_memory_modules_and_streams_are_released(stand_in: StandIn, opened: Driver) -> None:
     graph, _ = compiled(SUM)
     before = stand_in.library.stand_in_live()
