@@ -6,9 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-# Qualcomm's AI Stack License holds for what `hexagon` brings in, Intel's EULA for `opencl-cpu`; see NOTICE.
-DEVICE_EXTRAS := openvino,hexagon,tpu,cross,spirv,opencl-cpu
-DEVICE_PACKAGES := libusb-1.0-0 libvulkan1 mesa-vulkan-drivers spirv-tools qemu-user libc6-arm64-cross libc6-armhf-cross libc6-i386-cross
+# Qualcomm's AI Stack License holds for what `hexagon` brings in, Intel's EULA for `opencl-cpu`, NVIDIA's for
+# `nvidia`; see NOTICE.
+DEVICE_EXTRAS := openvino,hexagon,tpu,cross,spirv,opencl-cpu,nvidia
+DEVICE_PACKAGES := g++ libusb-1.0-0 libvulkan1 mesa-vulkan-drivers spirv-tools qemu-user libc6-arm64-cross libc6-armhf-cross libc6-i386-cross
 
 .PHONY: demo test test-slow test-devices devices-env myriad-env spirv-cases lint zoo-env conformance zoo bench clean
 

@@ -16,8 +16,8 @@ from conformance.device_routes import Route
 from devices import OptimaError
 from optima.backends import backend_of, loader_of
 from optima.backends.base import Executable, LoadEnv, SubgraphArtifact, SubgraphView
+from optima.backends.gpu_route.errors import DeviceLacks
 from optima.backends.null.load import NothingRuns
-from optima.backends.spirv.errors import DeviceLacks
 from optima.graph import Graph
 from optima.native import aligned_empty
 from optima.quantise import QuantisationError

@@ -106,6 +106,7 @@ def _routes() -> tuple[Route, ...]:
             DeviceEnum.DEVICE_KIND_INTELGPU, "spirv", "Intel's OpenCL driver for CPUs, in its place",
             options={"flavour": "kernel"},
         ),
+        Route(DeviceEnum.DEVICE_KIND_NVIDIA, "cuda", "its CUDA C++, which NVRTC takes too, on this CPU, in its place"),
         Route(hexagon, "snpe", "ONNX Runtime on the QDQ model, in its place", simulator="onnxruntime"),
         Route(hexagon, "snpe", "Qualcomm's HTP emulation", simulator="htp"),
         Route(DeviceEnum.DEVICE_KIND_TPU, "edgetpu", "LiteRT on the CPU, in its place"),
@@ -135,11 +136,11 @@ def routes_of(
 def why_not(route: Route) -> str:
     """What this machine lacks to compile for a route and to run that, here or simulated; "" for nothing."""
     if not route.backend:
-        return spec_of(route.kind).needs
+        return f"{route.kind.value} has no backend"
     lacking = _missing_tools(route) or (route.machine.missing() if route.machine else "")
     if not lacking and route.simulator == "htp" and importlib.util.find_spec("onnxruntime_qnn") is None:
         return "the extra optima[hexagon] is not installed"
-    return lacking or (_missing_driver(route.options.get("flavour", "shader")) if route.backend == "spirv" else "")
+    return lacking or _missing_executor(route)
 
 
 def why_no_route(kind: DeviceEnum) -> str:
@@ -154,6 +155,16 @@ def _missing_tools(route: Route) -> str:
         return ""
     tools = importlib.import_module(name).tools(route.kind)
     return ", ".join(f"{tool.name} is missing" for tool in tools if not tool.found and not tool.optional)
+
+
+def _missing_executor(route: Route) -> str:
+    if route.backend == "spirv":
+        return _missing_driver(route.options.get("flavour", "shader"))
+    if route.backend == "cuda":
+        from optima.backends.cuda.tools import host_compiler
+
+        return "" if host_compiler().found else "there is no C++ compiler to simulate CUDA with"
+    return ""
 
 
 def _missing_driver(flavour: str) -> str:

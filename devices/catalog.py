@@ -20,50 +20,27 @@ _NPU_DTYPES = ("float32", "float16", "uint8", "int8")
 _SPECS = {
     spec.kind: spec
     for spec in (
-        DeviceSpec(
-            DeviceEnum.DEVICE_KIND_X64, "x86_64-linux-gnu", _CPU_DTYPES, "llvm", "", _HOST,
-        ),
-        DeviceSpec(
-            DeviceEnum.DEVICE_KIND_X86, "i686-linux-gnu", _CPU_DTYPES, "llvm", "", _HOST,
-        ),
-        DeviceSpec(
-            DeviceEnum.DEVICE_KIND_ARM, "armv7a-linux-gnueabihf", _CPU_DTYPES, "llvm", "", _HOST,
-        ),
-        DeviceSpec(
-            DeviceEnum.DEVICE_KIND_ARM64, "aarch64-linux-gnu", _CPU_DTYPES, "llvm", "", _HOST,
-        ),
-        DeviceSpec(
-            DeviceEnum.DEVICE_KIND_NVIDIA, "nvptx64-nvidia-cuda", _GPU_DTYPES, "",
-            "a CUDA backend (NVRTC or nvcc)", _PCIE4_X16,
-        ),
-        DeviceSpec(
-            DeviceEnum.DEVICE_KIND_AMDGPU, "spirv", _GPU_DTYPES, "spirv", "", _PCIE4_X16,
-        ),
-        DeviceSpec(
-            DeviceEnum.DEVICE_KIND_INTELGPU, "spirv", _GPU_DTYPES, "spirv", "", _SOC,
-        ),
-        DeviceSpec(
-            DeviceEnum.DEVICE_KIND_MALI, "spirv", _GPU_DTYPES, "spirv", "", _SOC,
-        ),
-        DeviceSpec(
-            DeviceEnum.DEVICE_KIND_ADRENO, "spirv", _GPU_DTYPES, "spirv", "", _SOC,
-        ),
-        DeviceSpec(
-            DeviceEnum.DEVICE_KIND_HEXAGON, "hexagon", _NPU_DTYPES, "snpe", "", _SOC,
-        ),
-        DeviceSpec(
-            DeviceEnum.DEVICE_KIND_MYRIAD, "myriad", _NPU_DTYPES, "openvino", "", _USB3,
-        ),
-        DeviceSpec(
-            DeviceEnum.DEVICE_KIND_ARA1, "ara1", _NPU_DTYPES, "vendor_bundle", "", _PCIE3_X4,
-        ),
+        DeviceSpec(DeviceEnum.DEVICE_KIND_X64, "x86_64-linux-gnu", _CPU_DTYPES, "llvm", _HOST),
+        DeviceSpec(DeviceEnum.DEVICE_KIND_X86, "i686-linux-gnu", _CPU_DTYPES, "llvm", _HOST),
+        DeviceSpec(DeviceEnum.DEVICE_KIND_ARM, "armv7a-linux-gnueabihf", _CPU_DTYPES, "llvm", _HOST),
+        DeviceSpec(DeviceEnum.DEVICE_KIND_ARM64, "aarch64-linux-gnu", _CPU_DTYPES, "llvm", _HOST),
+        DeviceSpec(DeviceEnum.DEVICE_KIND_NVIDIA, "nvptx64-nvidia-cuda", _CPU_DTYPES, "cuda", _PCIE4_X16),
+        DeviceSpec(DeviceEnum.DEVICE_KIND_AMDGPU, "spirv", _GPU_DTYPES, "spirv", _PCIE4_X16),
+        DeviceSpec(DeviceEnum.DEVICE_KIND_INTELGPU, "spirv", _GPU_DTYPES, "spirv", _SOC),
+        DeviceSpec(DeviceEnum.DEVICE_KIND_MALI, "spirv", _GPU_DTYPES, "spirv", _SOC),
+        DeviceSpec(DeviceEnum.DEVICE_KIND_ADRENO, "spirv", _GPU_DTYPES, "spirv", _SOC),
+        DeviceSpec(DeviceEnum.DEVICE_KIND_HEXAGON, "hexagon", _NPU_DTYPES, "snpe", _SOC),
+        DeviceSpec(DeviceEnum.DEVICE_KIND_MYRIAD, "myriad", _NPU_DTYPES, "openvino", _USB3),
+        DeviceSpec(DeviceEnum.DEVICE_KIND_ARA1, "ara1", _NPU_DTYPES, "vendor_bundle", _PCIE3_X4),
         DeviceSpec(
             # What it computes in: a float32 model is quantised for it, its borders stay float32.
-            DeviceEnum.DEVICE_KIND_TPU, "edgetpu", ("int8", "uint8"), "edgetpu", "", _USB3,
+            DeviceEnum.DEVICE_KIND_TPU,
+            "edgetpu",
+            ("int8", "uint8"),
+            "edgetpu",
+            _USB3,
         ),
-        DeviceSpec(
-            DeviceEnum.DEVICE_KIND_CV22, "cv22", _NPU_DTYPES, "vendor_bundle", "", _SOC,
-        ),
+        DeviceSpec(DeviceEnum.DEVICE_KIND_CV22, "cv22", _NPU_DTYPES, "vendor_bundle", _SOC),
     )
 }
 

@@ -23,15 +23,13 @@ class Link:
 class DeviceSpec:
     """One kind's facts. Rates are peaks of a typical part, with their source; 0.0 means not known.
 
-    ``backend`` is the default backend's name, or "" where none exists yet; ``needs`` then says what one
-    would take, so that a refusal can tell the user.
+    ``backend`` is the default backend's name, or "" where none exists yet.
     """
 
     kind: DeviceEnum
     triple: str
     dtypes: tuple[str, ...]
     backend: str
-    needs: str
     link: Link
     peak_f32_flops_per_s: float = 0.0
     source: str = ""

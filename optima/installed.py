@@ -13,12 +13,11 @@ from optima.tools import Tool
 
 @dataclass(frozen=True)
 class Toolchain:
-    """The tools of one kind of device. ``backend`` is "" for a kind that has none; ``needs`` then says why."""
+    """The tools of one kind of device. ``backend`` is "" for a kind that has none."""
 
     kind: DeviceEnum
     backend: str
     tools: tuple[Tool, ...]
-    needs: str = ""
 
     @property
     def complete(self) -> bool:
@@ -27,7 +26,7 @@ class Toolchain:
 
     def __str__(self) -> str:
         head = f"{self.kind.value}  {self.backend or 'no backend'}  {'ready' if self.complete else 'not ready'}"
-        return "\n".join([head, *(f"  {tool}" for tool in self.tools), *([f"  {self.needs}"] if self.needs else [])])
+        return "\n".join([head, *(f"  {tool}" for tool in self.tools)])
 
 
 def toolchains() -> dict[DeviceEnum, Toolchain]:
@@ -38,7 +37,7 @@ def toolchains() -> dict[DeviceEnum, Toolchain]:
 def _of(kind: DeviceEnum) -> Toolchain:
     spec = spec_of(kind)
     if not spec.backend:
-        return Toolchain(kind, "", (), spec.needs)
+        return Toolchain(kind, "", ())
     name = module_of(spec.backend) + ".tools"
     if importlib.util.find_spec(name) is None:
         return Toolchain(kind, spec.backend, ())

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from conformance.device_routes import why_no_route
+from devices import DeviceEnum
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 
@@ -16,6 +19,9 @@ PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").g
 def python_blocks(page: Path) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S)
 
+
+#: the page's blocks compile for a kind whose tools `make devices-env` installs
+NEEDS_TOOLS = {"nvidia.md": DeviceEnum.DEVICE_KIND_NVIDIA}
 
 #: the page's blocks run a model folder that its reader is supposed to have
 NEEDS_A_MODEL = {"runtime.md"}
@@ -39,6 +45,8 @@ Manager().optimize("Net", [DeviceEnum.DEVICE_KIND_X64], graph, "outputs", "map.j
 
 @pytest.mark.parametrize("page", [p for p in PAGES if python_blocks(p)], ids=lambda p: p.name)
 def test_python_blocks_run(page: Path, tmp_path: Path) -> None:
+    if page.name in NEEDS_TOOLS and (lacking := why_no_route(NEEDS_TOOLS[page.name])):
+        pytest.skip(lacking)
     if page.name in NEEDS_A_MODEL:
         (tmp_path / "model.py").write_text(MODEL)
         subprocess.run([sys.executable, "model.py"], check=True, cwd=tmp_path)

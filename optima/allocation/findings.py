@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from devices import DeviceEnum, DeviceRef, Problem, spec_of
+from devices import DeviceEnum, DeviceRef, Problem
 from optima.allocation.entries import Entry, read_device_info, read_entry
 from optima.allocation.error import Group, count
 from optima.allocation.near import match_misspelt, nearest
@@ -126,7 +126,7 @@ class Findings:
     def _kinds_without_backend(self) -> list[Group]:
         return self._by_kind(
             lambda ref: not self.backend_name(ref),
-            lambda kind: f"{kind.value} has no backend yet: it would need {spec_of(kind).needs}",
+            lambda kind: f"{kind.value} has no backend yet",
         )
 
     def _by_kind(self, bad: Callable[[DeviceRef], bool], title: Callable[[DeviceEnum], str]) -> list[Group]:

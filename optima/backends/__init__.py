@@ -18,6 +18,7 @@ Load = Callable[[SubgraphView, DeviceRef, LoadEnv], Executable]
 
 #: name -> module of a built-in backend
 _BUILTIN = {
+    "cuda": "optima.backends.cuda",
     "edgetpu": "optima.backends.edgetpu",
     "llvm": "optima.backends.llvm",
     "null": "optima.backends.null",

@@ -152,13 +152,10 @@ def test_kinds_outside_device_info() -> None:
     assert "or pass device_info=[DeviceEnum.DEVICE_KIND_X64, DeviceEnum.DEVICE_KIND_HEXAGON]" in error.hint
 
 
-def test_a_kind_without_a_backend_says_what_it_would_need() -> None:
-    nvidia = DeviceEnum.DEVICE_KIND_NVIDIA
-    error = refusal({**GOOD, "conv2d_5": "NVIDIA:0"}, [X64, nvidia])
-    assert error.message == "NVIDIA has no backend yet: it would need a CUDA backend (NVRTC or nvcc)"
+def test_a_kind_without_a_backend_is_refused() -> None:
+    error = refusal({**GOOD, "conv2d_5": "NVIDIA:0"}, [X64, DeviceEnum.DEVICE_KIND_NVIDIA])
+    assert error.message == "NVIDIA has no backend yet"
     assert error.patch == {"conv2d_5": "X64:0"}
-    with pytest.raises(AllocationError, match="NVIDIA has no backend yet"):  # by the catalog's own table
-        allocate(GRAPH, {**GOOD, "conv2d_1": "NVIDIA:0"}, [X64, nvidia], check)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +227,7 @@ def test_all_kinds_of_fault_come_in_one_error() -> None:
         "keys that name no op of the graph (5)",
         "ops without a device (2)",
         "NVIDIA is not in device_info, which allows X64, HEXAGON, MYRIAD",
-        "NVIDIA has no backend yet: it would need a CUDA backend (NVRTC or nvcc)",
+        "NVIDIA has no backend yet",
         "1 operator cannot run on HEXAGON:0",
     ]
     text = str(error)

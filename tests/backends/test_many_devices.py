@@ -15,7 +15,7 @@ from examples.many_devices import compile_and_compare
 MODELS = ("encoder", "face_detector", "mobilenet_v2", "resnet18")[: 4 if os.environ.get("OPTIMA_TEST_DEVICES") else 1]
 #: kinds of which some compute in integers
 QUANTISED = (("ADRENO", "MYRIAD", "HEXAGON", "X64"), ("MALI", "TPU", "CV22", "X64"))
-IN_FLOAT32 = ("ADRENO", "MYRIAD", "X64", "MALI")
+IN_FLOAT32 = ("ADRENO", "MYRIAD", "X64", "NVIDIA")
 
 
 def need(*kinds: str) -> None:

@@ -26,12 +26,7 @@ class BadSubgraph(UserError):
 
 def bound(buffer: BufferMeta, array: Array | None) -> bool:
     """Whether ``array`` can stand for ``buffer``: there, of its shape and dtype, dense and aligned."""
-    return (
-        array is not None
-        and array.shape == buffer.shape
-        and array.dtype == buffer.numpy_dtype
-        and is_aligned(array)
-    )
+    return array is not None and array.shape == buffer.shape and array.dtype == buffer.numpy_dtype and is_aligned(array)
 
 
 def alias_roots(meta: PlannedSubgraph) -> dict[str, str]:
@@ -84,8 +79,9 @@ def name_problems(meta: PlannedSubgraph, view: SubgraphView) -> Iterator[Problem
     buffers = {b.name: b for b in meta.buffers}
     kernels = {k.name for k in meta.kernels}
     for kernel in meta.kernels:
-        if kernel.file not in view.files:
-            yield Problem(kernel.name, f"its file {kernel.file} is not in the folder")
+        for file in kernel.files:
+            if file not in view.files:
+                yield Problem(kernel.name, f"its file {file} is not in the folder")
     for name in (*meta.inputs, *meta.outputs):
         if name not in buffers or buffers[name].kind != "border":
             yield Problem(name, "is an input or output without a border buffer")

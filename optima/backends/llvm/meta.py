@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, Literal
 
 import numpy as np
@@ -14,11 +15,13 @@ Dtype = Literal[
 ]  # fmt: skip
 
 
-class _Strict(BaseModel):
+class StrictMeta(BaseModel):
+    """A part of a meta: nothing unknown is taken."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class BufferMeta(_Strict):
+class BufferMeta(StrictMeta):
     """One tensor as kernels see it: stored shape and dtype (a blocked form has more dimensions).
 
     ``kind``: "border" buffers are bound by the caller, "constant" ones come from the weights (``key``), "scratch"
@@ -44,7 +47,7 @@ class BufferMeta(_Strict):
         return numpy_dtype(self.dtype)
 
 
-class ConstantMeta(_Strict):
+class ConstantMeta(StrictMeta):
     """Where a constant comes from: its entry in ``weights.safetensors`` and the recipe from PyTorch's names."""
 
     name: str
@@ -52,14 +55,29 @@ class ConstantMeta(_Strict):
     recipe: Any
 
 
-class KernelFile(_Strict):
-    """A kernel's name and the file that holds it."""
+class CompiledKernel(StrictMeta):
+    """A kernel's name, and the files of the subgraph's folder that hold it."""
 
     name: str
+
+    @property
+    @abstractmethod
+    def files(self) -> tuple[str, ...]:
+        """Their names."""
+
+
+class KernelFile(CompiledKernel):
+    """A kernel in one file."""
+
     file: str
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """See ``CompiledKernel``."""
+        return (self.file,)
 
-class KernelCall(_Strict):
+
+class KernelCall(StrictMeta):
     """One call of a kernel: arguments by buffer name, and the ops that it does."""
 
     kernel: str
@@ -67,7 +85,7 @@ class KernelCall(_Strict):
     ops: tuple[str, ...]
 
 
-class PlannedSubgraph(_Strict):
+class PlannedSubgraph(StrictMeta):
     """Kernels in order, with the memory plan. An empty ``calls`` is a subgraph in which no kernel remained."""
 
     format_version: int
@@ -78,7 +96,7 @@ class PlannedSubgraph(_Strict):
     copies: tuple[tuple[str, str], ...] = ()
     buffers: tuple[BufferMeta, ...]
     constants: tuple[ConstantMeta, ...]
-    kernels: tuple[KernelFile, ...]
+    kernels: tuple[CompiledKernel, ...]
     calls: tuple[KernelCall, ...]
     arena_bytes: int = Field(ge=0)
 

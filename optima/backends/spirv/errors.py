@@ -1,22 +1,8 @@
-"""The refusals of devices that run SPIR-V, whichever interface they have."""
+"""Interfaces to devices that are not here."""
 
 from __future__ import annotations
 
 from optima.tools import NotUsableHere
-
-
-class DeviceLacks(NotUsableHere):
-    """A device that cannot run a subgraph's kernels: a capability or a limit is missing.
-
-    Example: a model with int64 indices on a GPU without ``shaderInt64``. Fix: map those operators to X64.
-    """
-
-
-class DeviceFailed(NotUsableHere):
-    """A device that failed: out of memory, lost, or used after a fork.
-
-    Example: a model whose tensors do not fit into the device's memory. Fix: fewer requests, or a smaller model.
-    """
 
 
 class VulkanMissing(NotUsableHere):

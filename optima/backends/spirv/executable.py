@@ -8,8 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
-from devices import Problem, UserError
-from optima.backends.llvm.buffers import Array, bound
+from devices import Problem
+from optima.backends.gpu_route.borders import check_borders, copy_outputs
+from optima.backends.llvm.buffers import Array
 from optima.backends.spirv.found import FoundDevice
 from optima.backends.spirv.meta import SpirvSubgraph
 
@@ -72,13 +73,7 @@ class SpirvExecutable:
         ``borders`` maps every input and output to a dense array. Raises UserError naming those that are missing or
         have another shape or dtype, DeviceFailed where the device's memory does not suffice.
         """
-        wrong = [
-            Problem(b.name, f"a dense, aligned {b.dtype}{list(b.shape)} is needed")
-            for b in self.meta.buffers
-            if b.kind == "border" and not bound(b, borders.get(b.name))
-        ]
-        if wrong:
-            raise UserError(f"{self.meta.name} cannot be bound to these buffers", problems=wrong)
+        check_borders(self.meta, borders)
         return SpirvInvocation(self, borders)
 
 
@@ -92,7 +87,7 @@ class SpirvInvocation:
     def run(self) -> None:
         """Copy the inputs in, launch every kernel, copy the outputs out. Raises DeviceFailed."""
         self._request.run()
-        self._copy()
+        copy_outputs(self._meta, self._borders, self._constants)
 
     def timings(self) -> Sequence[tuple[str, float]]:
         """(kernel, microseconds) of each launch of the last run, through OpenCL; none through Vulkan."""
@@ -107,26 +102,13 @@ class SpirvInvocation:
             for name in call.results:
                 seen.update(self._with_aliases(name))
         self._request.receive()
-        self._copy()
+        copy_outputs(self._meta, self._borders, self._constants)
         seen.update({name: self._borders[name].copy() for name in self._meta.outputs})
         return seen
 
     def _with_aliases(self, name: str) -> dict[str, Array]:
         buffers = [b for b in self._meta.buffers if b.name == name or b.alias_of == name]
         return {b.name: self._request.fetch(b.name).view(b.numpy_dtype).reshape(b.shape) for b in buffers}
-
-    def _copy(self) -> None:
-        """The outputs that no kernel writes."""
-        for out, source in self._meta.copies:
-            array = self._borders.get(source)
-            array = self._constants[source] if array is None else array
-            np.copyto(self._borders[out], array.reshape(self._borders[out].shape))
-
-
-def written_borders(meta: SpirvSubgraph) -> tuple[str, ...]:
-    """The outputs that come from the device: neither inputs nor copies."""
-    others = {*(out for out, _ in meta.copies), *meta.inputs}
-    return tuple(name for name in dict.fromkeys(meta.outputs) if name not in others)
 
 
 def dense_bytes(array: Array) -> Array:

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
-from devices import DeviceRef, Problem
+from devices import DeviceRef
 from optima.backends.base import LoadEnv, SubgraphView
-from optima.backends.llvm.buffers import BadSubgraph
-from optima.backends.spirv.checking import problems_of
-from optima.backends.spirv.errors import DeviceLacks, OpenClMissing, VulkanMissing
+from optima.backends.gpu_route.checking import read_meta
+from optima.backends.gpu_route.errors import DeviceLacks
+from optima.backends.spirv.errors import OpenClMissing, VulkanMissing
 from optima.backends.spirv.executable import Interface, SpirvExecutable
 from optima.backends.spirv.found import hardware, simulator
-from optima.backends.spirv.meta import SpirvSubgraph
-
-_AGAIN = "compile the model again, or copy its folder again, whole"
+from optima.backends.spirv.meta import FORMAT_VERSION, SpirvSubgraph
 
 
 def present_for(device: DeviceRef, target: Mapping[str, Any]) -> bool:
@@ -33,7 +29,7 @@ def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> SpirvExecutable
     Raises BadSubgraph when ``<subgraph>.meta`` contradicts itself or the files, VulkanMissing or OpenClMissing where
     nothing can run it, DeviceLacks when the device has not what the kernels need; each names every problem found.
     """
-    meta = _meta(view)
+    meta = read_meta(SpirvSubgraph, view, FORMAT_VERSION)
     interface = interface_of(meta.flavour)
     here = interface.found_devices()
     own = hardware(device, here) if env.present else None
@@ -57,16 +53,3 @@ def interface_of(flavour: str) -> Interface:
     from optima.backends.spirv.vulkan.running import VULKAN
 
     return VULKAN
-
-
-def _meta(view: SubgraphView) -> SpirvSubgraph:
-    try:
-        meta = SpirvSubgraph.model_validate(view.meta)
-    except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False)[:20]
-        problems = [Problem(".".join(map(str, f["loc"])), f["msg"]) for f in faults]
-        raise BadSubgraph(f"{view.name}.meta breaks its format", problems=problems, hint=_AGAIN) from None
-    problems = problems_of(meta, view)
-    if problems:
-        raise BadSubgraph(f"{view.name}.meta contradicts itself", problems=problems[:20], hint=_AGAIN)
-    return meta

@@ -1,63 +1,47 @@
-"""The SPIR-V part of ``<subgraph>.meta``: buffers, kernels, launches. Written by ``link``, read by ``load``."""
+"""The SPIR-V part of ``<subgraph>.meta``. Written by ``link``, read by ``load``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from optima.backends.llvm.meta import KernelCall, KernelFile, PlannedSubgraph
+from optima.backends.gpu_route import meta as gpu
+from optima.backends.llvm.meta import KernelFile
 
 FORMAT_VERSION = 1
 #: "shader" for Vulkan, "kernel" for OpenCL: SPIR-V's own words for the two
 Flavour = Literal["shader", "kernel"]
 #: every buffer starts at a multiple of this: the most that Vulkan lets a device ask for; what Mesa's OpenCL asks for
-ALIGNMENT: Mapping[Flavour, int] = {"shader": 256, "kernel": 512}
-Sizes = tuple[int, int, int]
+ALIGNMENT: Mapping[Flavour, int] = {"shader": gpu.ALIGNMENT, "kernel": 512}
 
 
-class ArgumentMeta(BaseModel):
-    """One buffer of a kernel: its binding in descriptor set 0, or its place among the arguments of an OpenCL kernel;
-    its stored dtype (a bool is a uint8)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class BoundArgument(gpu.ArgumentMeta):
+    """A buffer, by its binding in descriptor set 0, or its place among the arguments of an OpenCL kernel."""
 
     binding: int = Field(ge=0)
-    dtype: str
-    access: Literal["read", "write"]
 
 
-class KernelMeta(KernelFile):
-    """A module and how to launch it: ``groups`` workgroups of ``threads`` invocations, each of three axes.
+class KernelMeta(gpu.GpuKernel, KernelFile):
+    """A module.
 
-    ``capabilities`` are SPIR-V's names of what the device must have; ``arguments`` are in the order of a call's.
-    ``rounds``: how often the loops of one invocation go round, all together, at most.
+    ``capabilities`` are SPIR-V's names of what the device must have. ``rounds``: how often the loops of one
+    invocation go round, all together, at most.
     """
 
-    entry_point: str
-    threads: Sizes
-    groups: Sizes
-    arguments: tuple[ArgumentMeta, ...]
-    shared_bytes: int = Field(ge=0)
+    arguments: tuple[BoundArgument, ...]
     rounds: int = Field(ge=0)
     capabilities: tuple[str, ...]
 
 
-class CallMeta(KernelCall):
-    """One launch. ``results``: the graph's tensors that are complete after it."""
-
-    results: tuple[str, ...] = ()
-
-
-class SpirvSubgraph(PlannedSubgraph):
-    """Kernels for a GPU."""
+class SpirvSubgraph(gpu.GpuSubgraph):
+    """See ``GpuSubgraph``."""
 
     flavour: Flavour
     kernels: tuple[KernelMeta, ...]
-    calls: tuple[CallMeta, ...]
 
     @property
     def alignment(self) -> int:
-        """What every buffer's offset is a multiple of."""
+        """See ``GpuSubgraph``."""
         return ALIGNMENT[self.flavour]

@@ -19,26 +19,29 @@ _AXES = {f"{what}Idx.{axis}": (what, k) for what in ("block", "thread") for k, a
 
 #: what ``rounds`` says at most
 _MOST_ROUNDS = 2**62
-#: what a kernel may compute with; float64 needs functions that Vulkan does not have
+#: what the printers know; a language may have fewer
 DTYPES = frozenset(
-    ("bool", "float32", "float16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-)
+    (
+        "bool", "float64", "float32", "float16", "bfloat16",
+        "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    )
+)  # fmt: skip
 
 
 class Unprintable(UserError):
-    """A kernel has something that cannot be written as SPIR-V: a dtype, a function, or a form of loop.
+    """A kernel has something that the device's language has no text for: a dtype, a function, or a form of loop.
 
-    Example: an operator that computes in float64. Fix: map it to another device, as the hint says.
+    Example: an operator that computes in float64, for Vulkan. Fix: map it to another device, as the hint says.
     """
 
 
-def unprintable(what: str) -> Unprintable:
-    """The refusal, with what to do."""
-    return Unprintable(f"{what} has no SPIR-V form", hint="map the operator to another device, such as X64:0")
+def unprintable(what: str, form: str = "GPU") -> Unprintable:
+    """The refusal, with what to do. ``form``: what it would be printed for."""
+    return Unprintable(f"{what} has no {form} form", hint="map the operator to another device, such as X64:0")
 
 
 def printable(dtype: str) -> str:
-    """``dtype``, if kernels can compute with it. Raises Unprintable."""
+    """``dtype``, if any printer knows it. Raises Unprintable."""
     if dtype not in DTYPES:
         raise unprintable(dtype)
     return dtype

@@ -6,9 +6,9 @@ from functools import lru_cache
 from typing import Any
 
 from optima.graph import Graph
-from optima.kernels.gpu.launches import DTYPES
 from optima.kernels.gpu.lower import gpu_program
-from optima.kernels.gpu.printer.expressions import c_name
+from optima.kernels.gpu.printer.dialect import Dialect
+from optima.kernels.gpu.printer.expressions import function_fault
 from optima.kernels.gpu.target import GpuTarget
 from optima.kernels.naming import canonical
 from optima.ops.registry import is_registered
@@ -17,37 +17,39 @@ from optima.ops.registry import is_registered
 _REMEMBERED = 4096
 
 
-def refusal(op: Graph, target: GpuTarget) -> str:
-    """Why the graph of one op has no SPIR-V form, "" if it has one. Milliseconds; equal ops are asked once."""
+def refusal(op: Graph, target: GpuTarget, dialect: Dialect) -> str:
+    """Why the graph of one op has no form in a language, "" if it has one. Milliseconds; equal ops are asked once."""
     if any(is_registered(o.op) for o in op.ops):
-        return _refusal(gpu_program(op, target))  # its compute may be another tomorrow
-    return _remembered(canonical(op).dump(), target)
+        return _refusal(gpu_program(op, target), dialect)  # its compute may be another tomorrow
+    return _remembered(canonical(op).dump(), target, dialect)
 
 
 @lru_cache(_REMEMBERED)
-def _remembered(text: str, target: GpuTarget) -> str:
-    return _refusal(gpu_program(Graph.parse(text), target))
+def _remembered(text: str, target: GpuTarget, dialect: Dialect) -> str:
+    return _refusal(gpu_program(Graph.parse(text), target), dialect)
 
 
-def _refusal(program: Any) -> str:
+def _refusal(program: Any, dialect: Dialect) -> str:
     from tvm_ffi import structural_walk
 
     (function,) = program.functions.values()
     found: dict[str, None] = {}
 
     def look(node: Any) -> None:
-        reason = _fault(node)
+        reason = _fault(node, dialect)
         if reason:
             found[reason] = None
 
     structural_walk(function.body, look, order="post")
     for parameter in function.params:
         look(parameter)
-    return f"{' and '.join(list(found)[:2])} {'has' if len(found) == 1 else 'have'} no SPIR-V form" if found else ""
+    if not found:
+        return ""
+    return f"{' and '.join(list(found)[:2])} {'has' if len(found) == 1 else 'have'} no {dialect.form} form"
 
 
-def _fault(node: Any) -> str:
+def _fault(node: Any, dialect: Dialect) -> str:
     dtype = str(getattr(getattr(node, "ty", None), "dtype", "bool"))
-    if dtype not in DTYPES and dtype not in ("handle", "void"):
+    if dtype not in dialect.dtypes and dtype not in ("handle", "void"):
         return dtype
-    return c_name(node) if type(node).__name__ == "Call" else ""
+    return function_fault(node, dialect) if type(node).__name__ == "Call" else ""

@@ -1,4 +1,4 @@
-"""A group's kernels as shader text with their interface: what a compile job makes before a shader compiler runs."""
+"""A group's kernels as text with their interface: what a compile job makes before the language's compiler runs."""
 
 from __future__ import annotations
 
@@ -19,34 +19,36 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Source:
-    """The kernels of one function, in the order in which they run. Each is called ``entry_point``.
+    """The kernels of one function, in the order in which they run.
 
     Their arguments are places: below ``parameters`` one of the function's buffers (inputs, constants, outputs), from
     there on a temporary, whose size in bytes ``temporaries`` gives.
     """
 
-    entry_point: str
     kernels: Sequence[Printed]
     parameters: int
     temporaries: Sequence[int]
 
 
-def source(program: Any, target: GpuTarget, dialect: Dialect) -> Source:
-    """The text of an unscheduled program (``gpu_program``) in a dialect. Raises Unprintable.
+def source(program: Any, target: GpuTarget, dialect: Dialect, name: str = "kernel") -> Source:
+    """An unscheduled program (``gpu_program``) in a language; its kernels are ``<name>_0``, ... Raises Unprintable.
 
     A schedule that TVM cannot lower, or that leaves what has no text, is replaced by a plainer one.
     """
     for effort in (ALL_RULES, GENERIC):
         try:
-            return _source(program, target, dialect, effort)
+            return _source(program, target, dialect, name, effort)
         # TVM's passes raise many types; what remains unprintable is so without a schedule, too.
         except Exception as error:  # noqa: BLE001
             _LOG.warning("a schedule of effort %d is given up: %s", effort, str(error).rstrip()[-200:])
-    return _source(program, target, dialect, SERIAL)
+    return _source(program, target, dialect, name, SERIAL)
 
 
-def _source(program: Any, target: GpuTarget, dialect: Dialect, effort: int) -> Source:
+def _source(program: Any, target: GpuTarget, dialect: Dialect, name: str, effort: int) -> Source:
     whole = split(lowered(program, target, effort))
-    kernels = [print_launch(whole, launch, dialect, target.groups) for launch in whole.launches]
+    kernels = [
+        print_launch(whole, launch, dialect, target.groups, f"{name}_{number}")
+        for number, launch in enumerate(whole.launches)
+    ]
     temporaries = [t.length * width_of(t.dtype) for t in whole.temporaries]
-    return Source(dialect.entry_point, kernels, len(whole.parameters), temporaries)
+    return Source(kernels, len(whole.parameters), temporaries)

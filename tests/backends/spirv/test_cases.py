@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conformance.device_routes import LAVAPIPE_FAULTS
-from optima.backends.spirv.errors import DeviceLacks
+from optima.backends.gpu_route.errors import DeviceLacks
 from optima.backends.spirv.meta import Flavour
 from optima.ops.entry import No
 from tests.backends.spirv.harness import FLAVOURS, answers, options, run_graph

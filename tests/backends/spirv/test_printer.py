@@ -139,6 +139,6 @@ def test_what_has_no_form_is_refused_with_its_name() -> None:
     wide = "graph g(%x: f64[5]) -> (%y)\n  %y = relu_0: relu(%x) : f64[5]\n"
     with pytest.raises(Unprintable, match="float64 has no SPIR-V form"):
         source_of(wide)
-    assert refusal(Graph.parse(wide), TARGET) == "float64 has no SPIR-V form"
+    assert refusal(Graph.parse(wide), TARGET, Glsl()) == "float64 has no SPIR-V form"
     gamma = "graph g(%x: f32[5]) -> (%y)\n  %y = lgamma_0: lgamma(%x) : f32[5]\n"
-    assert refusal(Graph.parse(gamma), TARGET) == "the function lgammaf has no SPIR-V form"
+    assert refusal(Graph.parse(gamma), TARGET, Glsl()) == "the function lgammaf has no SPIR-V form"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 
 from devices import Problem
-from optima.backends.spirv.errors import DeviceFailed
+from optima.backends.gpu_route.errors import DeviceFailed
 from optima.backends.spirv.found import FoundDevice
 from optima.backends.spirv.meta import KernelMeta, SpirvSubgraph
 from optima.backends.spirv.opencl.devices_here import api, il_version

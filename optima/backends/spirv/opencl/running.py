@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from optima.backends.gpu_route.borders import device_inputs, device_outputs
+from optima.backends.gpu_route.meta import CallMeta
 from optima.backends.llvm.buffers import Array
-from optima.backends.spirv.executable import Interface, dense_bytes, written_borders
+from optima.backends.spirv.executable import Interface, dense_bytes
 from optima.backends.spirv.found import FoundDevice
-from optima.backends.spirv.meta import CallMeta, KernelMeta, SpirvSubgraph
+from optima.backends.spirv.meta import KernelMeta, SpirvSubgraph
 from optima.backends.spirv.opencl.device import failing, open_device
 from optima.backends.spirv.opencl.devices_here import found_devices
 from optima.backends.spirv.regions import Region, of_request, packed
@@ -127,11 +129,11 @@ class OpenClRequest:
         return self._cl.enqueue_nd_range_kernel(self._queue, kernel, size, threads)
 
     def _enqueue_inputs(self) -> None:
-        for name in dict.fromkeys(self._meta.inputs):
+        for name in device_inputs(self._meta):
             send(self._cl, self._queue, self._regions[name], self._borders[name])
 
     def _enqueue_outputs(self) -> None:
-        for name in written_borders(self._meta):
+        for name in device_outputs(self._meta):
             self._receive(dense_bytes(self._borders[name]), self._regions[name])
 
     def _receive(self, target: Array, region: Region[Any]) -> None:

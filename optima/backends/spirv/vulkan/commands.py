@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from optima.backends.spirv.meta import CallMeta
+from optima.backends.gpu_route.meta import CallMeta
 from optima.backends.spirv.regions import Region
 from optima.backends.spirv.vulkan.blocks import Block, released_with
 from optima.backends.spirv.vulkan.device import VulkanDevice, failing

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from devices import Problem
-from optima.backends.spirv.errors import DeviceFailed, DeviceLacks
+from optima.backends.gpu_route.errors import DeviceFailed, DeviceLacks
 from optima.backends.spirv.found import FoundDevice
 from optima.backends.spirv.meta import SpirvSubgraph
 from optima.backends.spirv.vulkan.devices_here import api

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from optima.backends.gpu_route.borders import device_inputs, device_outputs
+from optima.backends.gpu_route.meta import CallMeta
 from optima.backends.llvm.buffers import Array
-from optima.backends.spirv.executable import Interface, dense_bytes, written_borders
+from optima.backends.spirv.executable import Interface, dense_bytes
 from optima.backends.spirv.found import FoundDevice
-from optima.backends.spirv.meta import CallMeta, SpirvSubgraph
+from optima.backends.spirv.meta import SpirvSubgraph
 from optima.backends.spirv.regions import of_request, packed
 from optima.backends.spirv.vulkan.blocks import Block
 from optima.backends.spirv.vulkan.commands import Copy, Place, Recorder, staged
@@ -100,19 +102,19 @@ class VulkanRequest:
         self._device.run(commands, self._recorder.fence)
 
     def _copies_in(self) -> list[Copy]:
-        pairs = [(self._host[n], self._regions[n]) for n in dict.fromkeys(self._meta.inputs)]
+        pairs = [(self._host[n], self._regions[n]) for n in device_inputs(self._meta)]
         return [(host, region) for host, region in pairs if host is not region]
 
     def _copies_out(self) -> list[Copy]:
-        pairs = [(self._regions[n], self._host[n]) for n in written_borders(self._meta)]
+        pairs = [(self._regions[n], self._host[n]) for n in device_outputs(self._meta)]
         return [(region, host) for region, host in pairs if host is not region]
 
     def _read_borders(self) -> None:
-        for name in dict.fromkeys(self._meta.inputs):
+        for name in device_inputs(self._meta):
             _write(self._host[name], self._borders[name])
 
     def _write_borders(self) -> None:
-        for name in written_borders(self._meta):
+        for name in device_outputs(self._meta):
             dense_bytes(self._borders[name])[:] = _bytes(self._host[name])
 
 

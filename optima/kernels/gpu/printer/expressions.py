@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from optima.kernels.gpu.launches import printable, unprintable
-from optima.kernels.gpu.printer import functions
 from optima.kernels.gpu.printer.dialect import Dialect, f32_literal, float_bits
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _BITWISE = {
     "tirx.shift_left": "<<", "tirx.shift_right": ">>",
     "BitwiseAnd": "&", "BitwiseOr": "|", "BitwiseXor": "^", "LShift": "<<", "RShift": ">>",
 }  # fmt: skip
-#: TIR's own functions of floats, under "tirx." or "prim."; C's names but for these
+#: TIR's own functions of floats, under "tirx." or "prim."; C's names of float64's
 _FUNCTIONS = (
     "exp", "exp2", "log", "log2", "log10", "log1p", "sqrt", "fabs", "floor", "ceil", "trunc", "round", "nearbyint",
     "pow", "tanh", "erf", "atan2", "sin", "cos", "tan", "atan",
@@ -33,7 +34,7 @@ _IF = ("tirx.if_then_else", "prim.if_then_else")
 
 
 def dtype_of(node: Any) -> str:
-    """The dtype of an expression. Raises Unprintable for one that kernels cannot compute with."""
+    """The dtype of an expression. Raises Unprintable for one that no printer knows."""
     return printable(str(node.ty.dtype))
 
 
@@ -51,7 +52,10 @@ class Expressions:
 
     def text(self, node: Any) -> str:
         """An expression's text; every operand in it is a name, a literal, a call, or in parentheses."""
-        self.dtypes.add(dtype_of(node))
+        dtype = dtype_of(node)
+        if dtype not in self.dialect.dtypes:
+            raise unprintable(dtype, self.dialect.form)
+        self.dtypes.add(dtype)
         kind = type(node).__name__
         method = getattr(self, f"_{kind}", None)
         if method is not None:
@@ -70,7 +74,7 @@ class Expressions:
         if type(node).__name__ in ("Var", "IntImm", "FloatImm"):
             return text
         name = self.names.fresh("v")
-        self.statement(f"{self.dialect.local(dtype_of(node))} {name} = {text};")
+        self.statement(f"{self.dialect.type_name(dtype_of(node))} {name} = {text};")
         return name
 
     def statement(self, text: str) -> None:
@@ -97,8 +101,10 @@ class Expressions:
         """A number of ``dtype``."""
         if dtype == "bool":
             return "true" if value else "false"
-        if dtype == "float16":
-            return self.dialect.cast("float16", self.literal(value, "float32"))
+        if dtype in ("float16", "bfloat16"):
+            return self.dialect.cast(dtype, self.literal(value, "float32"))
+        if dtype == "float64":
+            return self._f64_literal(value)
         if dtype != "float32":
             return self.dialect.integer(int(value), dtype)
         if not math.isfinite(value) or abs(value) > 3.4028234663852886e38:
@@ -109,12 +115,18 @@ class Expressions:
             return "0.0f" if float_bits(value) == 0 else self.dialect.bits("float32", "0x80000000u", "uint32")
         return f32_literal(value) if value > 0 else f"({f32_literal(value)})"
 
+    def _f64_literal(self, value: float) -> str:
+        if math.isfinite(value) and math.copysign(1.0, value) > 0:
+            return repr(float(value))  # Python's shortest digits that read back as it
+        bits = 0x7FF8000000000000 if math.isnan(value) else int(np.float64(value).view(np.uint64))
+        return self.dialect.bits("float64", self.dialect.integer(bits, "uint64"), "uint64")
+
     def call(self, name: str, arguments: list[str]) -> str:
-        """A float32 function of C's. Raises Unprintable for one that is not there."""
-        if not functions.has(name):
-            raise unprintable(f"the function {name}")
-        if name in functions.NATIVE:
-            return f"{self.dialect.native(name)}({', '.join(arguments)})"
+        """A function of C's, or ``is_nan``. Raises Unprintable for one that is not there."""
+        if name in self.dialect.native:
+            return f"{self.dialect.native[name]}({', '.join(arguments)})"
+        if name not in self.dialect.written:
+            raise unprintable(f"the function {name}", self.dialect.form)
         self.used.add(name)
         return f"{name}({', '.join(arguments)})"
 
@@ -165,7 +177,9 @@ class Expressions:
             return self._Mod(node)
         dtype = dtype_of(node)
         a, b, rest, zero = self.once(node.a), self.once(node.b), self.names.fresh("v"), self.literal(0, dtype)
-        self.statement(f"{self.dialect.local(dtype)} {rest} = {self._narrowed(node, f'({a} - ({a} / {b}) * {b})')};")
+        self.statement(
+            f"{self.dialect.type_name(dtype)} {rest} = {self._narrowed(node, f'({a} - ({a} / {b}) * {b})')};"
+        )
         moved = f"({rest} != {zero} && (({rest} < {zero}) != ({b} < {zero})))"
         return self._narrowed(node, f"({rest} + ({moved} ? {b} : {zero}))")
 
@@ -195,7 +209,7 @@ class Expressions:
 
     def _Let(self, node: Any) -> str:
         name = self.names.declare(node.var)
-        self.statement(f"{self.dialect.local(dtype_of(node.value))} {name} = {self.text(node.value)};")
+        self.statement(f"{self.dialect.type_name(dtype_of(node.value))} {name} = {self.text(node.value)};")
         return self.text(node.body)
 
     def _Call(self, node: Any) -> str:
@@ -212,20 +226,21 @@ class Expressions:
                 return self.text(value)
             return self.dialect.bits(dtype_of(node), self.text(value), dtype_of(value))
         if name == "tirx.isnan":
-            self.used.add("is_nan")
-            return f"is_nan({self._as_f32(node.args[0])})"
+            (value,) = node.args
+            return self.call("is_nan", [self.text(value) if dtype_of(value) == "float64" else self._as_f32(value)])
         if name == "tirx.likely":
             return self.text(node.args[0])
         return self._function(node, name)
 
     def _function(self, node: Any, name: str) -> str:
         c, arguments = _c_function(node, name)
+        dtype = dtype_of(node)
         if c == "sqrtf" and type(arguments[0]).__name__ == "FloatImm" and arguments[0].value == 0:
             return self._zero(arguments[0])
-        if dtype_of(node) == "float16":
-            return self.dialect.cast("float16", self.call(c, [self._as_f32(a) for a in arguments]))
-        if dtype_of(node) != "float32":
-            raise unprintable(f"the function {c} of {dtype_of(node)}")
+        if dtype in ("float16", "bfloat16"):
+            return self.dialect.cast(dtype, self.call(c, [self._as_f32(a) for a in arguments]))
+        if dtype not in ("float32", "float64"):
+            raise unprintable(f"the function {c} of {dtype}", self.dialect.form)
         return self.call(c, [self.text(a) for a in arguments])
 
     def _zero(self, node: Any) -> str:
@@ -266,7 +281,7 @@ class Expressions:
         if not before_a and not before_b:
             return f"({chosen} ? {a} : {b})"
         name = self.names.fresh("v")
-        self.statement(f"{self.dialect.local(dtype_of(node))} {name};")
+        self.statement(f"{self.dialect.type_name(dtype_of(node))} {name};")
         lines = (f"if ({chosen}) {{", *before_a, f"{name} = {a};", "} else {", *before_b, f"{name} = {b};", "}")
         for line in lines:
             self.statement(line)
@@ -280,24 +295,26 @@ class Expressions:
         return text, before
 
     def _narrowed(self, node: Any, text: str) -> str:
-        """Integers narrower than 32 bits wrap in their own width: some languages compute them wider."""
+        """Narrow integers wrap in their own width, half-width floats round to theirs."""
         dtype = dtype_of(node)
-        return self.dialect.cast(dtype, text) if dtype in ("int8", "int16", "uint8", "uint16") else text
+        return self.dialect.cast(dtype, text) if dtype in self.dialect.widened else text
 
 
 def _c_function(node: Any, name: str) -> tuple[str, list[Any]]:
-    """C's name of a called function of float32, and its arguments."""
+    """C's name of a called function, and its arguments."""
     arguments = list(node.args)
     if name in ("tirx.call_pure_extern", "tirx.call_extern"):
         return str(arguments[0].value), arguments[1:]
     stem = name.rpartition(".")[2]
-    return (f"{stem}f" if stem in _FUNCTIONS else name), arguments
+    if stem not in _FUNCTIONS:
+        return name, arguments
+    return (stem if dtype_of(node) == "float64" else f"{stem}f"), arguments
 
 
-def c_name(call: Any) -> str:
+def function_fault(call: Any, dialect: Dialect) -> str:
     """What a call calls, if that cannot be printed; "" if it can."""
     name = str(getattr(call.op, "name", call.op))
     if name in _BITWISE or name in _IF or name in _KNOWN_CALLS:
         return ""
     c, _ = _c_function(call, name)
-    return "" if functions.has(c) else f"the function {c}"
+    return "" if c in dialect.native or c in dialect.written else f"the function {c}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from optima.kernels.gpu.printer.dialect import Kernel
+from collections.abc import Mapping
+
+from optima.kernels.gpu.printer import functions
+from optima.kernels.gpu.printer.dialect import Dialect, Kernel
 
 _TYPES = {
     "bool": "bool", "float32": "float", "float16": "float16_t", "int8": "int8_t", "int16": "int16_t", "int32": "int",
@@ -15,8 +18,6 @@ _SAME_BITS = {
     ("int16", "float16"): "halfBitsToInt16", ("uint16", "float16"): "halfBitsToUint16",
 }  # fmt: skip
 _NARROW = {"8bit_storage": ("int8", "uint8"), "16bit_storage": ("int16", "uint16", "float16")}
-
-
 _NATIVE = {
     "sqrtf": "sqrt", "fabsf": "abs", "floorf": "floor", "ceilf": "ceil", "truncf": "trunc", "nearbyintf": "roundEven",
 }  # fmt: skip
@@ -30,19 +31,19 @@ _VOCABULARY = """\
 """
 
 
-class Glsl:
-    """Prints for glslang's Vulkan mode."""
+class Glsl(Dialect):
+    """Prints for glslang's Vulkan mode. float64 needs functions that Vulkan does not have."""
 
-    entry_point = "main"
+    form = "SPIR-V"
+    types = _TYPES
+    native = _NATIVE
+    written = functions.TEXTS
+    multiply_add: Mapping[str, str] = {"float32": "fma"}  # which Vulkan need not fuse
     barrier = "barrier();"
-
-    def type_name(self, dtype: str) -> str:
-        """See ``Dialect``."""
-        return _TYPES[dtype]
 
     def cast(self, dtype: str, value: str) -> str:
         """See ``Dialect``."""
-        return f"{_TYPES[dtype]}({value})"
+        return f"{self.type_name(dtype)}({value})"
 
     def bits(self, dtype: str, value: str, source: str) -> str:
         """See ``Dialect``."""
@@ -50,31 +51,13 @@ class Glsl:
             return self.cast(dtype, value)
         return f"{_SAME_BITS[dtype, source]}({value})"
 
-    def integer(self, value: int, dtype: str) -> str:
-        """See ``Dialect``."""
-        if dtype == "int32":
-            return str(value) if value >= 0 else f"({value})" if value > -(2**31) else "int(0x80000000u)"
-        if dtype == "uint32":
-            return f"{value}u"
-        if dtype in ("int64", "uint64"):
-            return f"{_TYPES[dtype]}(0x{value % 2**64:x}ul)"
-        return f"{_TYPES[dtype]}({value})"
-
-    def local(self, dtype: str) -> str:
-        """See ``Dialect``."""
-        return _TYPES[dtype]
+    def entry_point(self, name: str) -> str:
+        """See ``Dialect``: a shader's is called main."""
+        return "main"
 
     def index(self, what: str, axis: int) -> str:
         """See ``Dialect``."""
         return f"int({'gl_WorkGroupID' if what == 'block' else 'gl_LocalInvocationID'}.{'xyz'[axis]})"
-
-    def native(self, name: str) -> str:
-        """See ``Dialect``."""
-        return _NATIVE[name]
-
-    def multiply_add(self, a: str, b: str, c: str) -> str:
-        """See ``Dialect``: Vulkan's ``fma`` need not be fused."""
-        return f"fma({a}, {b}, {c})"
 
     def hidden_zero(self) -> str:
         """See ``Dialect``: no dispatch has 2**31 workgroups."""
@@ -88,12 +71,12 @@ class Glsl:
             f"{{ {_TYPES[a.dtype]} {a.name}[]; }};\n"
             for i, a in enumerate(kernel.arguments)
         )
-        functions = _VOCABULARY + kernel.functions if kernel.functions else ""
+        written = _VOCABULARY + kernel.functions if kernel.functions else ""
         shared = "".join(f"shared {_TYPES[s.dtype]} {s.name}[{s.length}];\n" for s in kernel.shared)
         return (
             f"#version 450\n{_extensions(kernel.dtypes)}"
             f"layout(local_size_x = {x}, local_size_y = {y}, local_size_z = {z}) in;\n"
-            f"{buffers}{shared}{functions}void main()\n{{\n{kernel.body}}}\n"
+            f"{buffers}{shared}{written}void {kernel.entry_point}()\n{{\n{kernel.body}}}\n"
         )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from optima.kernels.gpu.printer.dialect import Kernel
+from collections.abc import Mapping
+
+from optima.kernels.gpu.printer import functions
+from optima.kernels.gpu.printer.dialect import Dialect, Kernel
 
 _TYPES = {
     "bool": "bool", "float32": "float", "float16": "half", "int8": "char", "int16": "short", "int32": "int",
@@ -42,49 +45,31 @@ _VOCABULARY = """\
 """
 
 
-class OpenCl:
+class OpenCl(Dialect):
     """Prints for OpenCL C 1.2, the version without generic pointers."""
 
-    entry_point = "launch"  # a kernel may not be called main
+    form = "SPIR-V"
+    types = _TYPES
+    native = _NATIVE
+    written = functions.TEXTS
+    multiply_add: Mapping[str, str] = {"float32": "mad"}  # fma would be emulated where the device has none
     barrier = "barrier(1);"
-
-    def type_name(self, dtype: str) -> str:
-        """See ``Dialect``."""
-        return _TYPES[dtype]
 
     def cast(self, dtype: str, value: str) -> str:
         """See ``Dialect``."""
-        return f"(({_TYPES[dtype]})({value}))"
+        return f"(({self.type_name(dtype)})({value}))"
 
     def bits(self, dtype: str, value: str, source: str) -> str:
         """See ``Dialect``."""
         return f"__builtin_astype(({value}), {_TYPES[dtype]})"
 
-    def integer(self, value: int, dtype: str) -> str:
-        """See ``Dialect``."""
-        if dtype == "int32":
-            return str(value) if value >= 0 else f"({value})" if value > -(2**31) else "((int)0x80000000u)"
-        if dtype == "uint32":
-            return f"{value}u"
-        if dtype in ("int64", "uint64"):
-            return f"(({_TYPES[dtype]})0x{value % 2**64:x}ul)"
-        return f"(({_TYPES[dtype]})({value}))"
-
-    def local(self, dtype: str) -> str:
-        """See ``Dialect``."""
-        return _TYPES[dtype]
+    def entry_point(self, name: str) -> str:
+        """See ``Dialect``: a kernel may not be called main."""
+        return "launch"
 
     def index(self, what: str, axis: int) -> str:
         """See ``Dialect``."""
         return f"(int)get_{'group' if what == 'block' else 'local'}_id({axis})"
-
-    def native(self, name: str) -> str:
-        """See ``Dialect``."""
-        return _NATIVE[name]
-
-    def multiply_add(self, a: str, b: str, c: str) -> str:
-        """See ``Dialect``: ``fma`` would be emulated where the device has none."""
-        return f"mad({a}, {b}, {c})"
 
     def hidden_zero(self) -> str:
         """See ``Dialect``: no launch has 2**31 workgroups."""
@@ -98,9 +83,9 @@ class OpenCl:
         )
         shared = "".join(f"  local {_TYPES[s.dtype]} {s.name}[{s.length}];\n" for s in kernel.shared)
         half = _HALF if "float16" in kernel.dtypes else ""
-        functions = _VOCABULARY + kernel.functions if kernel.functions else ""
+        written = _VOCABULARY + kernel.functions if kernel.functions else ""
         return (
-            f"{half}{_DECLARATIONS}{functions}"
+            f"{half}{_DECLARATIONS}{written}"
             f"kernel __attribute__((reqd_work_group_size({x}, {y}, {z})))\n"
-            f"void {self.entry_point}({arguments})\n{{\n{shared}{kernel.body}}}\n"
+            f"void {kernel.entry_point}({arguments})\n{{\n{shared}{kernel.body}}}\n"
         )

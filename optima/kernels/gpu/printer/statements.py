@@ -24,12 +24,14 @@ _IGNORED_ATTRIBUTES = ("reduce_scope", "volatile_scope", "pragma_auto_unroll_max
 
 @dataclass(frozen=True)
 class Printed:
-    """A kernel's text and interface: ``arguments`` are (place among parameters and temporaries, argument).
+    """A kernel's text and interface. ``entry_point``: what the text calls it.
 
-    ``rounds``: how often its loops go round in one thread, see ``launches.rounds``.
+    ``arguments`` are (place among parameters and temporaries, argument). ``rounds``: how often its loops go round in
+    one thread, see ``launches.rounds``.
     """
 
     text: str
+    entry_point: str
     arguments: tuple[tuple[int, Argument], ...]
     grid: tuple[int, int, int]
     threads: tuple[int, int, int]
@@ -37,8 +39,8 @@ class Printed:
     rounds: int
 
 
-def print_launch(whole: Launches, launch: Launch, dialect: Dialect, groups: int) -> Printed:
-    """One launch as a kernel. ``groups``: workgroups that a dispatch may have along an axis.
+def print_launch(whole: Launches, launch: Launch, dialect: Dialect, groups: int, name: str) -> Printed:
+    """One launch as a kernel called ``name``. ``groups``: workgroups that a dispatch may have along an axis.
 
     Raises Unprintable for what the dialect has no text for.
     """
@@ -50,13 +52,23 @@ def print_launch(whole: Launches, launch: Launch, dialect: Dialect, groups: int)
         body.statement(statement)
     arguments = tuple(sorted(names.arguments.items()))
     dtypes = frozenset(body.expressions.dtypes | {a.dtype for _, a in arguments})
+    unknown = sorted(dtypes - dialect.dtypes)
+    if unknown:
+        raise unprintable(" and ".join(unknown), dialect.form)
     kernel = Kernel(
-        tuple(a for _, a in arguments), tuple(names.shared), (launch.threads[0], launch.threads[1], launch.threads[2]),
-        functions.texts_for(body.expressions.used), "".join(f"  {line}\n" for line in body.lines), dtypes,
-    )  # fmt: skip
+        entry_point=dialect.entry_point(name),
+        arguments=tuple(a for _, a in arguments),
+        shared=tuple(names.shared),
+        threads=(launch.threads[0], launch.threads[1], launch.threads[2]),
+        functions=functions.texts_for(body.expressions.used),
+        body="".join(f"  {line}\n" for line in body.lines),
+        dtypes=dtypes,
+    )
     shared_bytes = sum(s.length * _bytes(s.dtype) for s in names.shared)
     sizes = (grid[0], grid[1], grid[2])
-    return Printed(dialect.text(kernel), arguments, sizes, kernel.threads, shared_bytes, rounds(whole, launch))
+    return Printed(
+        dialect.text(kernel), kernel.entry_point, arguments, sizes, kernel.threads, shared_bytes, rounds(whole, launch)
+    )
 
 
 def _guard(node: Any) -> Any:
@@ -140,7 +152,7 @@ class _Body:
         end = self.expressions.text(node.min + extent)
         name = self.names.declare(node.loop_var)
         self.names.bound(node.loop_var, node.min, extent)
-        kind = self.dialect.local(dtype_of(node.loop_var))
+        kind = self.dialect.type_name(dtype_of(node.loop_var))
         self.emit(f"for ({kind} {name} = {low}; {name} < {end}; ++{name}) {{")
         self.statement(node.body)
         self.emit("}")
@@ -170,9 +182,10 @@ class _Body:
         self.emit(f"{self.names.buffer(node.buffer, written=True)}[{index}] = {value};")
 
     def _accumulated(self, node: Any, index: str) -> str:
-        """``c[i] += a * b`` of float32 as one operation; "" for any other store."""
+        """``c[i] += a * b`` as one operation, where the language has it for the dtype; "" for any other store."""
         total = node.value
-        if type(total).__name__ != "Add" or type(total.b).__name__ != "Mul" or dtype_of(total) != "float32":
+        fused = self.dialect.multiply_add.get(dtype_of(total))
+        if type(total).__name__ != "Add" or type(total.b).__name__ != "Mul" or fused is None:
             return ""
         load = total.a
         if type(load).__name__ != "TensorLoad" or not load.source.same_as(node.buffer):
@@ -180,11 +193,11 @@ class _Body:
         if self.expressions.index(load.source, load.indices) != index:
             return ""
         a, b = self.expressions.text(total.b.a), self.expressions.text(total.b.b)
-        return self.dialect.multiply_add(a, b, self.expressions.text(load))
+        return f"{fused}({a}, {b}, {self.expressions.text(load)})"
 
     def _Bind(self, node: Any) -> None:
         value = self.expressions.text(node.value)
-        kind = self.dialect.local(dtype_of(node.value))
+        kind = self.dialect.type_name(dtype_of(node.value))
         self.emit(f"{kind} {self.names.declare(node.var)} = {value};")
 
     def _DeclBuffer(self, node: Any) -> None:
@@ -206,7 +219,7 @@ class _Body:
             return
         if length * _bytes(dtype) > _PRIVATE_BYTES:
             raise unprintable(f"an array of {length} {dtype} in each thread")
-        self.emit(f"{self.dialect.local(dtype)} {name}[{length}];")
+        self.emit(f"{self.dialect.type_name(dtype)} {name}[{length}];")
 
     def _AttrStmt(self, node: Any) -> None:
         if node.attr_key == "thread_extent":

@@ -17,15 +17,8 @@ from optima.kernels.gpu.printer.functions.hyperbolic import FUNCTIONS as _HYPERB
 from optima.kernels.gpu.printer.functions.power import FUNCTIONS as _POWER
 from optima.kernels.gpu.printer.functions.trigonometric import FUNCTIONS as _TRIGONOMETRIC
 
-_TEXTS = {**_EXPONENTIAL, **_TRIGONOMETRIC, **_HYPERBOLIC, **_POWER}
-
-#: exactly rounded in every language, so each dialect has its own word for them
-NATIVE = ("sqrtf", "fabsf", "floorf", "ceilf", "truncf", "nearbyintf")
-
-
-def has(name: str) -> bool:
-    """Whether a function of float32 can be printed, by its C name."""
-    return name in _TEXTS or name in NATIVE
+#: C name, or a name of ours -> the text
+TEXTS = {**_EXPONENTIAL, **_TRIGONOMETRIC, **_HYPERBOLIC, **_POWER}
 
 
 def texts_for(names: Set[str]) -> str:
@@ -33,10 +26,10 @@ def texts_for(names: Set[str]) -> str:
     ordered: dict[str, None] = {}
 
     def add(name: str) -> None:
-        for inner in _TEXTS[name].calls:
+        for inner in TEXTS[name].calls:
             add(inner)
         ordered[name] = None
 
     for name in sorted(names):
         add(name)
-    return "".join(f"{_TEXTS[name].text}\n" for name in ordered)
+    return "".join(f"{TEXTS[name].text}\n" for name in ordered)

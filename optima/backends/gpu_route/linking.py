@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from optima.backends.gpu_route.meta import CallMeta, GpuKernel
 from optima.backends.llvm.memory import Lifetime
 from optima.backends.llvm.meta import BufferMeta
 from optima.backends.llvm.storage import Storage, assign
-from optima.backends.spirv.meta import ALIGNMENT, ArgumentMeta, CallMeta, Flavour, KernelMeta
 from optima.graph import Graph, Op
+
+#: (a kernel's name, its part of the interface) -> its meta
+MakeKernel = Callable[[str, Mapping[str, Any]], GpuKernel]
 
 
 @dataclass(frozen=True)
 class Group:
-    """A fused group with its job's result: its launches' ``interface`` (``compile.printed``) and their modules."""
+    """A fused group with its job's result: its launches' ``interface`` (``job.printed``), and their files by name."""
 
     name: str
     ops: tuple[Op, ...]
     interface: Mapping[str, Any]
-    modules: tuple[bytes, ...]
+    files: Mapping[str, bytes]
 
 
 def placed(
-    graph: Graph, groups: Sequence[Group], aliases: Sequence[Op], keys: dict[str, str], flavour: Flavour
+    graph: Graph, groups: Sequence[Group], aliases: Sequence[Op], keys: dict[str, str], alignment: int
 ) -> tuple[Storage, tuple[BufferMeta, ...]]:
-    """The storage of a subgraph, and its buffers: those of the graph's tensors, then the kernels' temporaries."""
+    """The storage of a subgraph, and its buffers: those of the graph's tensors, then the kernels' temporaries.
+
+    ``alignment``: what every offset is a multiple of, in bytes.
+    """
     temporaries = {
         _temporary(step, k): (step, nbytes)
         for step, group in enumerate(groups)
@@ -34,7 +40,7 @@ def placed(
     }
     lifetimes = [Lifetime(name, nbytes, step, step) for name, (step, nbytes) in temporaries.items()]
     calls = [group.ops for group in groups]
-    storage = assign(graph, calls, aliases, keys, temporaries=lifetimes, alignment=ALIGNMENT[flavour])
+    storage = assign(graph, calls, aliases, keys, temporaries=lifetimes, alignment=alignment)
     scratch = tuple(
         BufferMeta(name=name, shape=(nbytes,), dtype="uint8", kind="scratch", offset=storage.offsets[name])
         for name, (_, nbytes) in temporaries.items()
@@ -47,8 +53,8 @@ def _temporary(step: int, number: int) -> str:
 
 
 def link_group(
-    graph: Graph, step: int, group: Group, reads: Mapping[str, str]
-) -> tuple[list[KernelMeta], list[CallMeta]]:
+    graph: Graph, step: int, group: Group, reads: Mapping[str, str], make_kernel: MakeKernel
+) -> tuple[list[GpuKernel], list[CallMeta]]:
     """The kernels of a group, and its launches over buffers of the subgraph. ``reads``: see ``Storage``."""
     part = graph.extract("step", group.ops)
     parameters = [*(reads.get(n, n) for n in part.inputs), *(t.name for t in part.params), *part.outputs]
@@ -57,7 +63,7 @@ def link_group(
     kernels, calls = [], []
     for number, launch in enumerate(launches):
         name = f"{group.name}_{number}"
-        kernels.append(_kernel(name, group.interface["entry_point"], launch))
+        kernels.append(make_kernel(name, launch))
         calls.append(
             CallMeta(
                 kernel=name,
@@ -67,20 +73,3 @@ def link_group(
             )
         )
     return kernels, calls
-
-
-def _kernel(name: str, entry_point: str, launch: Mapping[str, Any]) -> KernelMeta:
-    return KernelMeta(
-        name=name,
-        file=f"{name}.spv",
-        entry_point=entry_point,
-        threads=tuple(launch["threads"]),
-        groups=tuple(launch["groups"]),
-        arguments=tuple(
-            ArgumentMeta(binding=i, dtype=dtype, access="write" if written else "read")
-            for i, (_, dtype, written) in enumerate(launch["arguments"])
-        ),
-        shared_bytes=launch["shared_bytes"],
-        rounds=launch["rounds"],
-        capabilities=tuple(launch["capabilities"]),
-    )

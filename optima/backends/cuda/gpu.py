@@ -1,0 +1,129 @@
+"""An NVIDIA GPU as the executor's device: modules, memory and streams in the process's primary context."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import weakref
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from optima.backends.cuda.driver import Driver, driver, pointers
+from optima.backends.cuda.meta import CudaSubgraph, KernelMeta
+from optima.backends.gpu_route.errors import DeviceLacks
+from optima.backends.llvm.buffers import Array
+
+#: CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR
+_MAJOR, _MINOR = 75, 76
+#: CU_STREAM_NON_BLOCKING: does not wait for the process's other uses of the GPU
+_NON_BLOCKING = 1
+
+
+class Gpu:
+    """One GPU. The primary context is kept for the process's life, as NVIDIA's own libraries do."""
+
+    runs_on = ""
+
+    def __init__(self, opened: Driver, index: int) -> None:
+        self.driver = opened
+        device = opened.device(index)
+        self.name = opened.device_name(device)
+        self.capability = opened.attribute(_MAJOR, device), opened.attribute(_MINOR, device)
+        self._context = opened.handle("open a context", "cuDevicePrimaryCtxRetain", device)
+
+    def enter(self) -> None:
+        """Make the context this thread's: every call of the driver works in the calling thread's."""
+        self.driver.call("enter its context", "cuCtxSetCurrent", self._context)
+
+    def functions(self, meta: CudaSubgraph, files: Mapping[str, bytes]) -> Mapping[str, _Function]:
+        """See ``Device``: from the cubin where it is for this GPU, else the driver compiles the PTX."""
+        wanted = meta.capability
+        if self.capability < wanted:
+            major, minor = self.capability
+            raise DeviceLacks(
+                f"{self.name} is sm_{major}{minor}, and {meta.name} was compiled for {meta.architecture}",
+                hint=f'compile with device_options={{"NVIDIA": {{"architecture": "sm_{major}{minor}"}}}}',
+            )
+        # A cubin runs on its own major version only, from its minor version on.
+        as_cubin = meta.form == "cubin" and self.capability[0] == wanted[0]
+        self.enter()
+        return {k.name: _Function(self, k, files[k.cubin if as_cubin else k.ptx]) for k in meta.kernels}
+
+    def allocate(self, nbytes: int) -> _Block:
+        """See ``Device``."""
+        self.enter()
+        return _Block(self, max(nbytes, 1))
+
+    def stream(self) -> GpuStream:
+        """See ``Device``."""
+        self.enter()
+        return GpuStream(self)
+
+    def release(self, owner: object, name: str, handle: int) -> None:
+        """Call the driver's ``name`` once ``owner`` is gone; at the process's end the driver does so itself."""
+        weakref.finalize(owner, _released, self, name, handle).atexit = False
+
+
+def _released(gpu: Gpu, name: str, handle: int) -> None:
+    if gpu.driver.here:
+        gpu.enter()
+        gpu.driver.call("release what it held", name, handle)
+
+
+class _Function:
+    """A kernel in a module of its own."""
+
+    def __init__(self, gpu: Gpu, kernel: KernelMeta, image: bytes) -> None:
+        what = f"take the kernel {kernel.name}"
+        module = gpu.driver.handle(what, "cuModuleLoadData", image + b"\0")  # PTX is a C string
+        gpu.release(self, "cuModuleUnload", module)
+        self.handle = gpu.driver.handle(what, "cuModuleGetFunction", module, kernel.entry_point.encode())
+
+
+class _Block:
+    def __init__(self, gpu: Gpu, nbytes: int) -> None:
+        address = ctypes.c_uint64()
+        gpu.driver.call(f"allocate {nbytes:,} bytes", "cuMemAlloc_v2", ctypes.byref(address), nbytes)
+        self.address = address.value
+        gpu.release(self, "cuMemFree_v2", self.address)
+
+
+class GpuStream:
+    """See ``Stream``."""
+
+    def __init__(self, gpu: Gpu) -> None:
+        self._gpu = gpu
+        self._handle = gpu.driver.handle("make a stream", "cuStreamCreate", _NON_BLOCKING)
+        gpu.release(self, "cuStreamDestroy_v2", self._handle)
+
+    def upload(self, address: int, array: Array) -> None:
+        """See ``Stream``."""
+        self._ask("copy an input", "cuMemcpyHtoDAsync_v2", address, array.ctypes.data, array.nbytes, self._handle)
+
+    def launch(self, function: _Function, kernel: KernelMeta, addresses: Sequence[int]) -> None:
+        """See ``Stream``."""
+        arguments, kept = pointers(addresses)
+        sizes = (*kernel.groups, *kernel.threads, 0)
+        self._ask(f"launch {kernel.name}", "cuLaunchKernel", function.handle, *sizes, self._handle, arguments, None)
+        del kept  # the driver has copied the arguments by now
+
+    def download(self, array: Array, address: int) -> None:
+        """See ``Stream``."""
+        self._ask("copy an output", "cuMemcpyDtoHAsync_v2", array.ctypes.data, address, array.nbytes, self._handle)
+
+    def wait(self) -> None:
+        """See ``Stream``."""
+        self._ask("finish", "cuStreamSynchronize", self._handle)
+
+    def _ask(self, what: str, name: str, *arguments: object) -> None:
+        self._gpu.enter()
+        self._gpu.driver.call(what, name, *arguments)
+
+
+@cache
+def open_gpu(index: int) -> Gpu:
+    """The process's n-th GPU. Raises CudaMissing, DeviceFailed."""
+    return Gpu(driver(), index)
+
+
+os.register_at_fork(after_in_child=open_gpu.cache_clear)

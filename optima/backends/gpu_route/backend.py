@@ -1,0 +1,200 @@
+"""The compile half that backends of kernels for GPUs share: passes, fused groups, a job for each distinct kernel."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from devices import DeviceRef
+from optima.backends.base import CompileOptions, Job, SubgraphArtifact
+from optima.backends.gpu_route.job import opened, printed
+from optima.backends.gpu_route.linking import Group, link_group, placed
+from optima.backends.gpu_route.meta import ALIGNMENT, GpuKernel, GpuSubgraph
+from optima.backends.kernel_route import Lowered, answer_of, constants_of, dumper, try_own
+from optima.backends.llvm.meta import ConstantMeta
+from optima.graph import Graph, Op
+from optima.kernels.gpu.lower import own_gpu_program
+from optima.kernels.gpu.printable import refusal
+from optima.kernels.gpu.printer.dialect import Dialect
+from optima.kernels.gpu.source import source
+from optima.kernels.gpu.target import GpuTarget
+from optima.kernels.naming import canonical, kernel_key, kernel_name, sources_digest, toolchain_versions
+from optima.ops.entry import Answer, No
+from optima.passes import DENSE_PASSES, PassContext, groups_of, run_passes
+from optima.version import __version__
+
+TARGET = GpuTarget()
+#: float32 elements in a vector, which only blocked layouts ask for: there are none here
+_LANES = 4
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """How a subgraph's kernels are compiled: the job's ``function`` and ``preflight``, see ``Job``.
+
+    ``sources``: the backend's folder, on which the bytes depend. ``tools``: name -> version of what a kernel goes
+    through after TVM. ``options``: what else its bytes depend on; ``settings``: what they do not depend on. The job's
+    payload has both. ``alignment``: what the offset of every buffer is a multiple of, in bytes.
+    """
+
+    function: str
+    preflight: str
+    sources: str
+    tools: Mapping[str, str]
+    options: Mapping[str, str]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    alignment: int = ALIGNMENT
+
+
+class GpuBackend(ABC):
+    """Kernels printed from TensorIR in a ``dialect``, and compiled: one file, or a few, for each launch."""
+
+    name: str
+
+    def __init__(self) -> None:
+        self._lowered: WeakKeyDictionary[Graph, tuple[Compilation, Lowered]] = WeakKeyDictionary()
+
+    @abstractmethod
+    def read_options(self, device: DeviceRef, options: CompileOptions) -> Any:
+        """The device's options. Raises UserError, with all that is wrong with them."""
+
+    @abstractmethod
+    def dialect(self, device: DeviceRef, options: CompileOptions) -> Dialect:
+        """The language of its kernels."""
+
+    @abstractmethod
+    def compilation(self, device: DeviceRef, options: CompileOptions) -> Compilation:
+        """What compiles. Raises ToolMissing where nothing can."""
+
+    @abstractmethod
+    def kernel_meta(self, name: str, launch: Mapping[str, Any]) -> GpuKernel:
+        """A kernel of the meta from its part of the interface, see ``job.printed``."""
+
+    @abstractmethod
+    def subgraph_meta(self, device: DeviceRef, options: CompileOptions, plan: Mapping[str, Any]) -> GpuSubgraph:
+        """The meta: ``plan`` has every field of ``GpuSubgraph`` but the version."""
+
+    def check(
+        self, graph: Graph, op_names: Sequence[str], device: DeviceRef, options: CompileOptions
+    ) -> Mapping[str, Answer]:
+        """Each op's kernel route answers for itself; then whether all that it computes has a form in the dialect.
+
+        Raises what ``read_options`` does, ComputeError for an own operator whose compute fails.
+        """
+        self.read_options(device, options)
+        answers = {name: answer_of(graph, graph.op_by_name[name]) for name in op_names}
+        try_own(graph, [graph.op_by_name[name] for name, answer in answers.items() if answer])
+        reasons = {
+            name: self.refusal(graph, graph.op_by_name[name], device, options)
+            for name, answer in answers.items()
+            if answer and _computes(graph, graph.op_by_name[name])
+        }
+        return {name: No(reasons[name]) if reasons.get(name) else answer for name, answer in answers.items()}
+
+    def refusal(self, graph: Graph, op: Op, device: DeviceRef, options: CompileOptions) -> str:
+        """Why an op that computes something has no kernel, "" if it has one."""
+        return refusal(graph.extract("op", (op,)), TARGET, self.dialect(device, options))
+
+    def plan(self, subgraph: Graph, device: DeviceRef, options: CompileOptions, calibration: Any) -> Sequence[Job]:
+        """One job per distinct kernel, in order of first call. Raises ToolMissing where nothing can compile."""
+        return tuple({job.key: job for job in self._lower(subgraph, device, options).jobs}.values())
+
+    def link(
+        self, subgraph: Graph, device: DeviceRef, options: CompileOptions, results: Mapping[str, bytes]
+    ) -> SubgraphArtifact:
+        """The kernels' files, the constants that they read, and the meta that says how to launch them."""
+        lowered = self._lower(subgraph, device, options)
+        graph = lowered.graph
+        constants = constants_of(graph, lowered.calls)
+        keys = {c.name: c.key for c in constants}
+        groups = [
+            Group(name, ops, *opened(results[job.key]))
+            for name, ops, job in zip(lowered.names, lowered.calls, lowered.jobs, strict=True)
+        ]
+        compilation = self.compilation(device, options)
+        storage, buffers = placed(graph, groups, lowered.aliases, keys, compilation.alignment)
+        linked = [link_group(graph, k, group, storage.reads, self.kernel_meta) for k, group in enumerate(groups)]
+        plan = {
+            "name": subgraph.name,
+            "inputs": graph.inputs,
+            "outputs": graph.outputs,
+            "copies": storage.copies,
+            "buffers": buffers,
+            "constants": tuple(ConstantMeta(name=c.name, key=keys[c.name], recipe=c.recipe) for c in constants),
+            "kernels": tuple({k.name: k for kernels, _ in linked for k in kernels}.values()),
+            "calls": tuple(call for _, calls in linked for call in calls),
+            "arena_bytes": storage.arena_bytes,
+        }
+        return SubgraphArtifact(
+            files={f"{group.name}_{file}": data for group in groups for file, data in group.files.items()},
+            meta=self.subgraph_meta(device, options, plan).model_dump(mode="json"),
+            constants=constants,
+            produced_by=_produced_by(compilation),
+        )
+
+    def _lower(self, subgraph: Graph, device: DeviceRef, options: CompileOptions) -> Lowered:
+        """Run the passes once per subgraph: ``plan`` and ``link`` see the same result."""
+        compilation = self.compilation(device, options)
+        known = self._lowered.get(subgraph)
+        if known is not None and known[0] == compilation:
+            return known[1]
+        graph = run_passes(subgraph, PassContext(lanes=_LANES), dumper(subgraph, options.dump_dir), DENSE_PASSES)
+        lowered = _jobs_of(graph, compilation, self.dialect(device, options))
+        self._lowered[subgraph] = (compilation, lowered)
+        return lowered
+
+
+def _computes(graph: Graph, op: Op) -> bool:
+    """Whether there is anything to compute: no kernel is made otherwise."""
+    return any(graph.type_of(n).numel for n in op.outputs)
+
+
+def _jobs_of(graph: Graph, compilation: Compilation, dialect: Dialect) -> Lowered:
+    calls: list[tuple[Op, ...]] = []
+    names: list[str] = []
+    aliases: list[Op] = []
+    jobs: list[Job] = []
+    for group, ops in groups_of(graph):
+        if not group:
+            aliases.extend(ops)
+            continue
+        job = _job(canonical(graph.extract(group, ops)), compilation, dialect, ops)
+        jobs.append(job)
+        calls.append(ops)
+        names.append(job.label)
+    return Lowered(graph, tuple(calls), tuple(names), tuple(aliases), tuple(jobs))
+
+
+def _job(part: Graph, compilation: Compilation, dialect: Dialect, ops: Sequence[Op]) -> Job:
+    own = own_gpu_program(part, TARGET)
+    depends = {
+        **_produced_by(compilation),
+        **toolchain_versions(),
+        "sources": sources_digest("backends/gpu_route", compilation.sources),
+        **compilation.options,
+    }
+    key = kernel_key(part, TARGET, {**depends, **({"program": own.digest} if own else {})})
+    name = kernel_name(part, key)
+    # A user's own compute is printed here: the compile process cannot import it.
+    content: dict[str, Any] = {"group": part.dump()}
+    if own is not None:
+        content = {"source": printed(source(own.module, TARGET, dialect, name))}
+    origin = next((o for op in ops for o in op.origins), None)
+    return Job(
+        key,
+        compilation.function,
+        {**content, "name": name, "target": TARGET.to_dict(), **compilation.options, **compilation.settings},
+        label=name,
+        ops=tuple(op.name for op in ops),
+        where=str(origin) if origin else "",
+        code=origin.code if origin else "",
+        preflight=compilation.preflight,
+    )
+
+
+def _produced_by(compilation: Compilation) -> dict[str, str]:
+    """Every tool that a kernel went through, as the manifest states it."""
+    return {"optima": __version__, "apache-tvm": toolchain_versions()["apache-tvm"], **compilation.tools}

@@ -1,0 +1,96 @@
+// A stand-in for NVIDIA's libcuda.so.1: host memory, no GPU. It records every call in a log, hands launches to a
+// callback, and fails where it is told to. What it takes and answers follows the CUDA driver API's documentation.
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef int (*Launch)(const char *kernel, const unsigned *groups, const unsigned *threads, void **arguments);
+
+static char records[1 << 20];
+static size_t used;
+static Launch on_launch;
+static char failing[64];
+static int failing_with, major = 8, minor = 6, live;
+static void *context = &records;
+
+const char *stand_in_log(void) { return records; }
+int stand_in_live(void) { return live; }
+void stand_in_reset(void) { used = 0; records[0] = 0; failing[0] = 0; major = 8; minor = 6; on_launch = 0; }
+void stand_in_on_launch(Launch launch) { on_launch = launch; }
+void stand_in_fail(const char *name, int status) { snprintf(failing, sizeof failing, "%s", name); failing_with = status; }
+void stand_in_capability(int a, int b) { major = a; minor = b; }
+
+static int called(const char *name, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  if (used < sizeof records - 512) {
+    used += snprintf(records + used, 128, "%s", name);
+    used += vsnprintf(records + used, 256, format, arguments);
+    used += snprintf(records + used, 8, "\n");
+  }
+  va_end(arguments);
+  return strcmp(failing, name) ? 0 : failing_with;
+}
+#define CALL(name, ...) do { int status = called(name, __VA_ARGS__); if (status) return status; } while (0)
+
+int cuInit(unsigned flags) { CALL("cuInit", ""); return 0; }
+int cuDeviceGetCount(int *count) { CALL("cuDeviceGetCount", ""); *count = 1; return 0; }
+int cuDeviceGet(int *device, int index) { CALL("cuDeviceGet", " %d", index); *device = index; return index ? 101 : 0; }
+int cuDeviceGetName(char *name, int size, int device) { snprintf(name, size, "Stand-in"); return 0; }
+int cuDeviceGetAttribute(int *value, int attribute, int device) {
+  *value = attribute == 75 ? major : attribute == 76 ? minor : -1;
+  return 0;
+}
+int cuDevicePrimaryCtxRetain(void **made, int device) { CALL("cuDevicePrimaryCtxRetain", ""); *made = context; return 0; }
+int cuCtxSetCurrent(void *given) { return given == context ? 0 : 201; }
+int cuModuleLoadData(void **module, const void *image) {
+  CALL("cuModuleLoadData", " %s", memcmp(image, "\177ELF", 4) ? "ptx" : "cubin");
+  *module = malloc(1);
+  ++live;
+  return 0;
+}
+int cuModuleUnload(void *module) { CALL("cuModuleUnload", ""); free(module); --live; return 0; }
+int cuModuleGetFunction(void **function, void *module, const char *name) {
+  CALL("cuModuleGetFunction", " %s", name);
+  *function = strdup(name);
+  return 0;
+}
+int cuMemAlloc_v2(uint64_t *address, size_t size) {
+  CALL("cuMemAlloc", " %zu", size);
+  *address = (uint64_t)aligned_alloc(256, (size + 255) / 256 * 256);
+  memset((void *)*address, 0xff, size);
+  ++live;
+  return 0;
+}
+int cuMemFree_v2(uint64_t address) { CALL("cuMemFree", ""); free((void *)address); --live; return 0; }
+int cuStreamCreate(void **stream, unsigned flags) {
+  CALL("cuStreamCreate", " %u", flags);
+  *stream = malloc(1);
+  ++live;
+  return 0;
+}
+int cuStreamDestroy_v2(void *stream) { CALL("cuStreamDestroy", ""); free(stream); --live; return 0; }
+int cuStreamSynchronize(void *stream) { CALL("cuStreamSynchronize", ""); return 0; }
+int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t size, void *stream) {
+  CALL("cuMemcpyHtoDAsync", " %zu", size);
+  memcpy((void *)to, from, size);
+  return 0;
+}
+int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t size, void *stream) {
+  CALL("cuMemcpyDtoHAsync", " %zu", size);
+  memcpy(to, (void *)from, size);
+  return 0;
+}
+int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned x, unsigned y, unsigned z,
+                   unsigned shared, void *stream, void **arguments, void **extra) {
+  CALL("cuLaunchKernel", " %s %u,%u,%u %u,%u,%u %u", (char *)function, gx, gy, gz, x, y, z, shared);
+  unsigned groups[3] = {gx, gy, gz}, threads[3] = {x, y, z};
+  return on_launch ? on_launch(function, groups, threads, arguments) : 0;
+}
+int cuGetErrorName(int status, const char **name) {
+  *name = status == 2 ? "CUDA_ERROR_OUT_OF_MEMORY" : status == 222 ? "CUDA_ERROR_UNSUPPORTED_PTX_VERSION" : "CUDA_ERROR";
+  return 0;
+}
+int cuGetErrorString(int status, const char **text) { *text = "the stand-in was told to fail"; return 0; }
