@@ -173,7 +173,7 @@ def test_what_is_finished_stays_in_the_cache(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(optima.KernelCompileError) as failed:
         Manager().optimize(
             "m", [DeviceEnum.DEVICE_KIND_ADRENO], graph, tmp_path / "out", tmp_path / "map.json",
-            progress=False, device_options={"ADRENO": {"flavour": "kernel"}},
+            progress=False, cpu_fallback=False, device_options={"ADRENO": {"flavour": "kernel"}},
         )  # fmt: skip
     stop_workers()
     text = str(failed.value)
