@@ -27,7 +27,8 @@ class SubgraphProfile:
 class TransferProfile:
     """A border tensor on its way: between subgraphs' names, bytes, and "alias" (the same memory) or "copy".
 
-    What a copy takes is part of the subgraph's time that makes it, where its backend counts it among the kernels.
+    What a copy takes is part of its subgraph's time. Devices with a clock list it among the kernels: "inputs to the
+    device" and "outputs from the device".
     """
 
     tensor: str

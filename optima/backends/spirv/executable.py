@@ -14,6 +14,9 @@ from optima.backends.llvm.buffers import Array
 from optima.backends.spirv.found import FoundDevice
 from optima.backends.spirv.meta import SpirvSubgraph
 
+#: what the profile calls the copies of borders
+TO_DEVICE, FROM_DEVICE = "inputs to the device", "outputs from the device"
+
 
 class Request(Protocol):
     """One request on a device: border and scratch memory of its own, bound to the launches of a subgraph.
@@ -37,7 +40,10 @@ class Request(Protocol):
         """A copy of a buffer's bytes."""
 
     def timings(self) -> Sequence[tuple[str, float]]:
-        """(kernel, microseconds) of each launch of the last ``run``; () where the interface does not say."""
+        """(step, microseconds) of the last ``run``: ``TO_DEVICE``, each launch by its kernel's name, ``FROM_DEVICE``.
+
+        By the device's own clock; () where it has none.
+        """
 
 
 class Opened(Protocol):
@@ -90,7 +96,7 @@ class SpirvInvocation:
         copy_outputs(self._meta, self._borders, self._constants)
 
     def timings(self) -> Sequence[tuple[str, float]]:
-        """(kernel, microseconds) of each launch of the last run, through OpenCL; none through Vulkan."""
+        """(step, microseconds) of the last run: the copies to the device, each launch, the copies back."""
         return self._request.timings()
 
     def trace(self) -> dict[str, Array]:

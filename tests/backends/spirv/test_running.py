@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ import optima
 import optima.runtime as rt
 from devices import DeviceRef
 from optima.backends.base import LoadEnv
+from optima.backends.spirv.executable import FROM_DEVICE, TO_DEVICE
 from optima.backends.spirv.found import FoundDevice, hardware
 from optima.backends.spirv.load import load, present_for
 from optima.backends.spirv.meta import Flavour
@@ -75,6 +77,20 @@ def test_a_trace_has_every_tensor_between_launches(flavour: Flavour) -> None:
     seen = loaded(graph, flavour).bind(borders).trace()
     assert {"x", "z", "y"} <= set(seen)
     np.testing.assert_allclose(seen["y"], expected(values(1)), atol=1e-6)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_the_device_tells_what_copies_and_launches_took(flavour: Flavour) -> None:
+    graph = Graph.parse(SUM)
+    executable = loaded(graph, flavour)
+    invocation = executable.bind(borders_of(graph, values(1)))
+    for _ in range(3):
+        start = time.perf_counter_ns()
+        invocation.run()
+        wall_us = (time.perf_counter_ns() - start) / 1000
+        names, spans = zip(*invocation.timings(), strict=True)
+        assert names == (TO_DEVICE, *(call.kernel for call in executable.meta.calls), FROM_DEVICE)
+        assert all(us >= 0 for us in spans) and 0 < sum(spans) <= wall_us
 
 
 def test_a_software_device_never_counts_as_present() -> None:

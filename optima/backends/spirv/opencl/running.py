@@ -11,7 +11,7 @@ import numpy as np
 from optima.backends.gpu_route.borders import device_inputs, device_outputs
 from optima.backends.gpu_route.meta import CallMeta
 from optima.backends.llvm.buffers import Array
-from optima.backends.spirv.executable import Interface, dense_bytes
+from optima.backends.spirv.executable import FROM_DEVICE, TO_DEVICE, Interface, dense_bytes
 from optima.backends.spirv.found import FoundDevice
 from optima.backends.spirv.meta import KernelMeta, SpirvSubgraph
 from optima.backends.spirv.opencl.device import failing, open_device
@@ -32,7 +32,8 @@ class OpenClSubgraph:
         queue = self.queue()
         with failing("take the constants", found.name):
             for name, region in self.constants.items():
-                send(self.device.cl, queue, region, constants[name])
+                if region.nbytes:
+                    send(self.device.cl, queue, region, constants[name])
             queue.finish()
 
     def allocate(self, nbytes: int) -> Any:
@@ -69,15 +70,16 @@ class OpenClRequest:
         self._queue = subgraph.queue()
         with failing("prepare the launches", self._name):
             self._launches = [self._prepared(call) for call in subgraph.meta.calls]
-        self._events: list[Any] = []
+        #: of the last run: the copies to the device, each launch, the copies back
+        self._events: tuple[list[Any], list[Any], list[Any]] = [], [], []
 
     def run(self) -> None:
         """See ``Request``."""
         self._subgraph.device.same_process()
         with failing("run", self._name):
-            self._enqueue_inputs()
-            self._events = [self._enqueue(number) for number in range(len(self._launches))]
-            self._enqueue_outputs()
+            sent = self._enqueue_inputs()
+            launched = [self._enqueue(number) for number in range(len(self._launches))]
+            self._events = sent, launched, self._enqueue_outputs()
             self._queue.finish()
 
     def send(self) -> None:
@@ -103,15 +105,17 @@ class OpenClRequest:
         """See ``Request``."""
         found = np.empty(self._regions[buffer].nbytes, np.uint8)
         with failing(f"give {buffer}", self._name):
-            self._receive(found, self._regions[buffer])
+            if found.nbytes:
+                self._receive(found, self._regions[buffer])
             self._queue.finish()
         return found
 
     def timings(self) -> Sequence[tuple[str, float]]:
         """See ``Request``: by the device's own clock."""
         with failing("tell the times", self._name):
-            spans = [event.profile.end - event.profile.start for event in self._events]
-        return tuple((call.kernel, ns / 1000) for call, ns in zip(self._meta.calls, spans, strict=False))
+            sent, launched, received = ([_microseconds(event) for event in events] for events in self._events)
+        kernels = [(call.kernel, us) for call, us in zip(self._meta.calls, launched, strict=False)]
+        return (TO_DEVICE, sum(sent)), *kernels, (FROM_DEVICE, sum(received))
 
     def _prepared(self, call: CallMeta) -> tuple[Any, tuple[int, ...], tuple[int, ...], list[Any]]:
         """(kernel with its arguments, all invocations, invocations of a workgroup, what must outlive the kernel)."""
@@ -128,23 +132,26 @@ class OpenClRequest:
         kernel, size, threads, _ = self._launches[number]
         return self._cl.enqueue_nd_range_kernel(self._queue, kernel, size, threads)
 
-    def _enqueue_inputs(self) -> None:
-        for name in device_inputs(self._meta):
-            send(self._cl, self._queue, self._regions[name], self._borders[name])
+    def _enqueue_inputs(self) -> list[Any]:
+        names = [name for name in device_inputs(self._meta) if self._regions[name].nbytes]
+        return [send(self._cl, self._queue, self._regions[name], self._borders[name]) for name in names]
 
-    def _enqueue_outputs(self) -> None:
-        for name in device_outputs(self._meta):
-            self._receive(dense_bytes(self._borders[name]), self._regions[name])
+    def _enqueue_outputs(self) -> list[Any]:
+        names = [name for name in device_outputs(self._meta) if self._regions[name].nbytes]
+        return [self._receive(dense_bytes(self._borders[name]), self._regions[name]) for name in names]
 
-    def _receive(self, target: Array, region: Region[Any]) -> None:
-        if region.nbytes:
-            self._cl.enqueue_copy(self._queue, target, region.block, src_offset=region.offset, is_blocking=False)
+    def _receive(self, target: Array, region: Region[Any]) -> Any:
+        return self._cl.enqueue_copy(self._queue, target, region.block, src_offset=region.offset, is_blocking=False)
 
 
-def send(cl: Any, queue: Any, region: Region[Any], array: Array) -> None:
-    """Begin to copy a dense array to the device; it must live until the queue has finished."""
-    if region.nbytes:
-        cl.enqueue_copy(queue, region.block, dense_bytes(array), dst_offset=region.offset, is_blocking=False)
+def _microseconds(event: Any) -> float:
+    nanoseconds: int = event.profile.end - event.profile.start
+    return nanoseconds / 1000
+
+
+def send(cl: Any, queue: Any, region: Region[Any], array: Array) -> Any:
+    """Begin to copy a dense array to the device, as an event; the array must live until the queue has finished."""
+    return cl.enqueue_copy(queue, region.block, dense_bytes(array), dst_offset=region.offset, is_blocking=False)
 
 
 def part(region: Region[Any]) -> Any:

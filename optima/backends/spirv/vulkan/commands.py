@@ -8,6 +8,7 @@ from typing import Any
 from optima.backends.gpu_route.meta import CallMeta
 from optima.backends.spirv.regions import Region
 from optima.backends.spirv.vulkan.blocks import Block, released_with
+from optima.backends.spirv.vulkan.clock import Clock
 from optima.backends.spirv.vulkan.device import VulkanDevice, failing
 from optima.backends.spirv.vulkan.pipelines import Pipeline
 
@@ -65,9 +66,16 @@ class Recorder:
         return made
 
     def record(
-        self, copies_in: Sequence[Copy], launches: Sequence[tuple[CallMeta, Any]], copies_out: Sequence[Copy]
+        self,
+        copies_in: Sequence[Copy],
+        launches: Sequence[tuple[CallMeta, Any]],
+        copies_out: Sequence[Copy],
+        clock: Clock | None = None,
     ) -> Any:
-        """A command buffer: copies in, ``launches`` as (call, its descriptor set) one after the other, copies out."""
+        """A command buffer: copies in, ``launches`` as (call, its descriptor set) one after the other, copies out.
+
+        ``clock`` gets a mark at the beginning and one after each: two more than there are launches, and the first.
+        """
         vk = self._device.vk
         with failing("record commands", self._device.found.name):
             info = vk.VkCommandBufferAllocateInfo(
@@ -75,10 +83,19 @@ class Recorder:
             )
             commands = vk.vkAllocateCommandBuffers(self._device.handle, info)[0]
             vk.vkBeginCommandBuffer(commands, vk.VkCommandBufferBeginInfo())
+            if clock:
+                clock.reset(commands)
+                clock.mark(commands, 0)
             self._copy(commands, copies_in)
-            for call, descriptors in launches:
+            for number, (call, descriptors) in enumerate(launches, 1):
+                if clock:
+                    clock.mark(commands, number)
                 self._launch(commands, self._pipelines[call.kernel], descriptors)
+            if clock:
+                clock.mark(commands, len(launches) + 1)
             self._copy(commands, copies_out)
+            if clock:
+                clock.mark(commands, len(launches) + 2)
             vk.vkEndCommandBuffer(commands)
         return commands
 

@@ -42,6 +42,7 @@ class VulkanDevice:
         self.features = _features(vk, found.handle)
         family = _compute_family(vk, found)
         self.family = family
+        self.timestamp_bits = int(vk.vkGetPhysicalDeviceQueueFamilyProperties(found.handle)[family].timestampValidBits)
         with failing("open the device", found.name):
             self.handle = vk.vkCreateDevice(found.handle, _creation(vk, found.handle, family, self.features), None)
         self.queue = vk.vkGetDeviceQueue(self.handle, family, 0)

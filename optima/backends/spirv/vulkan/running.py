@@ -11,11 +11,12 @@ import numpy as np
 from optima.backends.gpu_route.borders import device_inputs, device_outputs
 from optima.backends.gpu_route.meta import CallMeta
 from optima.backends.llvm.buffers import Array
-from optima.backends.spirv.executable import Interface, dense_bytes
+from optima.backends.spirv.executable import FROM_DEVICE, TO_DEVICE, Interface, dense_bytes
 from optima.backends.spirv.found import FoundDevice
 from optima.backends.spirv.meta import SpirvSubgraph
 from optima.backends.spirv.regions import of_request, packed
 from optima.backends.spirv.vulkan.blocks import Block
+from optima.backends.spirv.vulkan.clock import Clock
 from optima.backends.spirv.vulkan.commands import Copy, Place, Recorder, staged
 from optima.backends.spirv.vulkan.device import open_device
 from optima.backends.spirv.vulkan.devices_here import found_devices
@@ -61,7 +62,8 @@ class VulkanRequest:
         # Allocating from a pipeline's layout is safe; the package's own bookkeeping is what the lock is for.
         with subgraph.pipelines.lock:
             self._launches = [(c, self._recorder.descriptor_set(c, self._regions)) for c in meta.calls]
-            self._commands = self._recorder.record(self._copies_in(), self._launches, self._copies_out())
+            self._clock = Clock(device, len(meta.calls) + 3)
+            self._commands = self._recorder.record(self._copies_in(), self._launches, self._copies_out(), self._clock)
 
     def run(self) -> None:
         """See ``Request``."""
@@ -92,8 +94,9 @@ class VulkanRequest:
         return _bytes(through).copy()
 
     def timings(self) -> Sequence[tuple[str, float]]:
-        """None: the kernels of a subgraph run as one submission."""
-        return ()
+        """See ``Request``: by the device's own clock, nothing where it has none."""
+        names = [TO_DEVICE, *(call.kernel for call in self._meta.calls), FROM_DEVICE]
+        return tuple(zip(names, self._clock.spans_us(), strict=False))
 
     def _submit(
         self, copies_in: Sequence[Copy], launches: Sequence[tuple[CallMeta, Any]] = (), copies_out: Sequence[Copy] = ()
