@@ -56,7 +56,7 @@ def compile_and_compare(key: str, kinds: Sequence[str], folder: Path) -> Result:
     allowed = [DeviceEnum(kind) for kind in dict.fromkeys((*kinds, "X64"))]
     path.write_text(json.dumps(placement))
     try:
-        optima.check(allowed, graph, path)
+        optima.check(allowed, graph, path, sample_inputs=samples)
     except optima.errors.UnsupportedPlacement as refused:
         placement |= {name: device for name, device in refused.patch.items() if device is not None}
         path.write_text(json.dumps(placement))

@@ -86,6 +86,8 @@ _CHECKS = {
     "workers": _workers,
     "backends": _backends,
     "device_options": _device_options,
+    "strict_targets": _flag,
     "cpu_fallback": _flag,
+    "need_gpu": _flag,
     "dump_dir": _optional_path,
 }

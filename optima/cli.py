@@ -17,6 +17,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Compile one 
 console = Console(soft_wrap=True, highlight=False)
 
 
+#: keys of a job that ``optimize`` and ``check`` both take
+_CHECKED = ("target_cpu", "backends", "device_options", "strict_targets", "cpu_fallback")
+
+
 class JobError(UserError):
     """A compile job file that cannot be read. All its faults are listed.
 
@@ -66,7 +70,7 @@ class CompileJob(BaseModel):
     @property
     def checked_options(self) -> dict[str, Any]:
         """What ``optimize`` and ``check`` both take."""
-        return {key: getattr(self, key) for key in ("target_cpu", "backends", "device_options", "strict_targets")}
+        return {key: getattr(self, key) for key in _CHECKED}
 
 
 @app.command()
@@ -79,7 +83,7 @@ def compile(job: Annotated[Path, typer.Argument(help="a compile job, such as con
     samples = read_samples(read.samples) if read.samples else None
     compiled = Manager().optimize(
         read.name, read.devices, read.graph, read.output, read.map, samples,
-        cpu_fallback=read.cpu_fallback, **read.checked_options,
+        **read.checked_options,
     )  # fmt: skip
     console.print(str(compiled), markup=False)
 
@@ -88,9 +92,11 @@ def compile(job: Annotated[Path, typer.Argument(help="a compile job, such as con
 def check(job: Annotated[Path, typer.Argument(help="a compile job")]) -> None:
     """Say what compiling would refuse, and show the split. Compiles nothing."""
     from optima.manager import check as check_job
+    from optima.samples import read_samples
 
     read = CompileJob.read(job)
-    split = check_job(read.devices, read.graph, read.map, **read.checked_options)
+    samples = read_samples(read.samples) if read.samples else None
+    split = check_job(read.devices, read.graph, read.map, sample_inputs=samples, **read.checked_options)
     for part in split.subgraphs:
         devices = ", ".join(map(str, part.devices))
         console.print(f"{part.name}  {devices}  {len(part.graph.ops)} ops", markup=False)

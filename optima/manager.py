@@ -91,7 +91,9 @@ class Manager:
             workers=workers,
             backends=backends,
             device_options=device_options,
+            strict_targets=strict_targets,
             cpu_fallback=cpu_fallback,
+            need_gpu=need_gpu,
             dump_dir=dump_dir,
         )
         report = Report()
@@ -143,9 +145,13 @@ def check(
     backends: Mapping[str, str] | None = None,
     device_options: Mapping[str, Mapping[str, Any]] | None = None,
     strict_targets: bool = False,
+    cpu_fallback: bool = True,
+    sample_inputs: Sequence[tuple[torch.Tensor, ...] | Mapping[str, torch.Tensor]] | None = None,
+    need_gpu: bool = False,
 ) -> Split:
     """Everything that ``optimize`` would refuse, without compiling: raises the same errors.
 
+    The arguments are those of ``optimize``: without ``sample_inputs`` a map to a device that quantises is refused.
     Returns the split that ``optimize`` would compile; print it for the placement table.
     """
     check_options(
@@ -153,12 +159,19 @@ def check(
         target_cpu=target_cpu,
         backends=backends,
         device_options=device_options,
+        strict_targets=strict_targets,
+        cpu_fallback=cpu_fallback,
+        need_gpu=need_gpu,
     )
     traced = load_graph(model_graph_or_gpickle)
+    check_samples(traced, sample_inputs)
     graph, _ = fold_constants(traced)
     options = CompileOptions(target_cpu, strict=strict_targets, device_options=dict(device_options or {}))
     router = Router(backends or {}, options)
-    return _split(traced, graph, device_info, device_alloc_per_kernel_json_dir, router)
+    split = _split(traced, graph, device_info, device_alloc_per_kernel_json_dir, router)
+    calibration = Calibration(graph, sample_inputs, torch_device(need_gpu))
+    plan_forms(split, router, calibration, device_info, cpu_fallback)
+    return split
 
 
 def _split(

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from devices import DeviceRef, InternalError, OptimaError
+from devices import DeviceEnum, DeviceRef, InternalError, OptimaError
 from optima.artifact.manifest import json_bytes
 from optima.backends import backend_of, default_backend
 from optima.backends.base import CompileOptions, Job, SubgraphArtifact
@@ -62,6 +62,12 @@ class Router:
         name = self.backend_name(device)
         if not name:
             return dict.fromkeys(names, No(f"{device.kind.value} has no backend yet"))
+        kinds = getattr(backend_of(name), "kinds", None)
+        if kinds is not None and device.kind not in kinds:
+            served = ", ".join(kind.value for kind in DeviceEnum if kind in kinds)
+            return dict.fromkeys(
+                names, No(f"the {name} backend compiles for {served}, and not for {device.kind.value}")
+            )
         with _held(name, "check", str(device)):
             answers = backend_of(name).check(graph, names, device, self.options)
             unanswered = [n for n in names if not isinstance(answers.get(n), Yes | No)]

@@ -38,16 +38,25 @@ def read_samples(path: Path) -> list[Mapping[str, torch.Tensor]]:
     import torch
 
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        stored = np.load(path, allow_pickle=False)
+        if not isinstance(stored, np.lib.npyio.NpzFile):
+            raise SampleError(f"the samples {path} are no .npz but one array", hint=_NPZ)
+        with stored:
             arrays = {name: np.asarray(stored[name]) for name in stored.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise SampleError(f"the samples {path} cannot be read: {error}", hint=_NPZ) from error
+    strange = [Problem(name, f"holds {a.dtype}") for name, a in arrays.items() if a.dtype.kind not in "biufc"]
+    if strange:
+        raise SampleError(f"{path} holds something that is no number", problems=strange, hint=_NPZ)
     counts = {array.shape[:1] for array in arrays.values()}
     if len(counts) != 1 or () in counts:
         rows = [Problem(name, f"has shape {list(array.shape)}") for name, array in arrays.items()]
         raise SampleError(f"{path} does not hold one row per sample", problems=rows, hint=_NPZ)
     ((count,),) = counts
-    return [{name: torch.tensor(array[k]) for name, array in arrays.items()} for k in range(count)]
+    return [
+        {name: torch.tensor(array[k].astype(array.dtype.newbyteorder("="))) for name, array in arrays.items()}
+        for k in range(count)
+    ]
 
 
 def check_samples(graph: Graph, samples: Sequence[Any] | None) -> None:
@@ -81,6 +90,10 @@ def _misfits(graph: Graph, index: int, sample: object) -> list[Problem]:
     problems = []
     for value, name in zip(leaves, graph.inputs, strict=True):
         tensor = graph.tensors[name]
+        if not _is_dense(value):
+            found = f"is a {type(value).__name__}, not a dense torch tensor with data"
+            problems.append(Problem(f"{where} {tensor.argument or name}", found))
+            continue
         shape = tuple(getattr(value, "shape", ()))
         dtype = str(getattr(value, "dtype", type(value).__name__)).removeprefix("torch.")
         if shape != tensor.shape or dtype != tensor.dtype:
@@ -88,6 +101,13 @@ def _misfits(graph: Graph, index: int, sample: object) -> list[Problem]:
             found = f"{dtype}{list(shape)}"
             problems.append(Problem(f"{where} {tensor.argument or name}", f"is {found}, not {expected}"))
     return problems
+
+
+def _is_dense(value: object) -> bool:
+    """Whether there are numbers in it that can be laid out one after the other: in no sparse and no meta tensor."""
+    import torch
+
+    return isinstance(value, torch.Tensor) and value.layout is torch.strided and value.device.type != "meta"
 
 
 def torch_device(need_gpu: bool) -> str:

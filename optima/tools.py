@@ -10,10 +10,12 @@ import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import IO
 
 from devices import UserError
 
@@ -145,29 +147,40 @@ def ask_tool(
     As ``run_tool``, but raises ToolFailed only when it cannot be started or takes too long.
     """
     argv = [str(part) for part in command]
-    try:
-        process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder,
-            env={**os.environ, **(env or {})}, start_new_session=True, text=True, errors="replace",
-        )  # fmt: skip
-    except OSError as error:
-        hint = f"the command was: {_repeatable(argv, env)}"
-        raise ToolFailed(f"{called or argv[0]} cannot be started: {error.strerror}", hint=hint) from error
-    try:
-        said, _ = process.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        _kill(process)
-        said, _ = process.communicate()
-        raise tool_failed(argv, f"did not end within {timeout_s:g} s", said, env=env, called=called) from None
-    return process.returncode, said
+    # A file, no pipe: what the tool leaves running could hold a pipe open after its end.
+    with tempfile.TemporaryFile() as output:
+        try:
+            process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=folder,
+                env={**os.environ, **(env or {})}, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            hint = f"the command was: {_repeatable(argv, env)}"
+            raise ToolFailed(f"{called or argv[0]} cannot be started: {error.strerror}", hint=hint) from error
+        try:
+            process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            _kill(process)
+            how = f"did not end within {timeout_s:g} s"
+            raise tool_failed(argv, how, _said(output), env=env, called=called) from None
+        finally:
+            if process.poll() is None:  # an interrupt, say
+                _kill(process)
+        return process.returncode, _said(output)
 
 
-def _kill(process: subprocess.Popen[str]) -> None:
-    """The process with everything that it started: they share its session."""
+def _said(output: IO[bytes]) -> str:
+    output.seek(0)
+    return output.read().decode(errors="replace")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """The process with everything that it started and that stayed in its session."""
     try:
         os.killpg(process.pid, 9)
     except ProcessLookupError:
         process.kill()
+    process.wait()
 
 
 def tool_failed(

@@ -194,6 +194,9 @@ def test_device_info(job: Job, bad: Any) -> None:
         [torch.rand(1, 3, 32, 32)],
         torch.rand(1),
         [("x", "y")],
+        [(torch.rand(1, 3, 32, 32).numpy(), torch.rand(1, 1, 32, 32))],
+        [(torch.rand(1, 3, 32, 32).to_sparse(), torch.rand(1, 1, 32, 32))],
+        [(torch.rand(1, 3, 32, 32, device="meta"), torch.rand(1, 1, 32, 32))],
     ],
 )
 def test_samples(job: Job, samples: Any) -> None:
@@ -213,6 +216,9 @@ def test_unknown_backends_and_targets(job: Job) -> None:
     for name in ("workers", "target_cpu", "'Q'", "dump_dir"):
         assert name in faults
     job.refused("workers", workers="2")
+    for name in ("strict_targets", "cpu_fallback", "need_gpu"):
+        job.refused(f"{name}.*give True or False", **{name: "no"})
+    job.refused("the spirv backend compiles for .*, and not for X64", backends={"X64": "spirv"})
     job.refused("DiGraph|gpickle|graph", model_graph_or_gpickle=None)
     with pytest.raises(optima.OptimaError, match="tf_flip"):
         Torch2GraphConverter(tf_flip=5)  # type: ignore[arg-type]

@@ -78,6 +78,7 @@ def test_samples_and_options_of_a_job_reach_the_compiler(folder: Path) -> None:
     np.savez(folder / "samples.npz", x=x, y=y)
     text = (folder / "job.toml").read_text() + 'samples = "samples.npz"\ndevice_options.X64 = { speed = 9 }\n'
     (folder / "options.toml").write_text(text)
+    (folder / "map.json").write_text(json.dumps({"conv2d_2": "X64:0", "add_5": "X64:0"}))
     job = CompileJob.read(folder / "options.toml")
     assert job.samples is not None
     samples = read_samples(job.samples)
@@ -87,10 +88,26 @@ def test_samples_and_options_of_a_job_reach_the_compiler(folder: Path) -> None:
         assert "speed" in optima_command(command, str(folder / "options.toml"), status=1)
 
 
+@pytest.mark.parametrize("array", [np.array(["a"]), np.zeros(2, "datetime64[s]"), np.zeros(2, [("a", "f4")])])
+def test_samples_that_are_no_numbers_are_refused(folder: Path, array: np.ndarray[Any, Any]) -> None:
+    np.savez(folder / "words.npz", x=array)
+    with pytest.raises(SampleError, match="no number") as error:
+        read_samples(folder / "words.npz")
+    assert [p.subject for p in error.value.problems] == ["x"]
+
+
+def test_samples_of_the_other_byte_order_are_read(folder: Path) -> None:
+    np.savez(folder / "big.npz", x=np.array([1.5, 2.5], ">f4"))
+    assert [float(sample["x"]) for sample in read_samples(folder / "big.npz")] == [1.5, 2.5]
+
+
 @pytest.mark.parametrize("arrays", [{}, {"x": np.zeros(2), "y": np.zeros(3)}, {"x": np.float32(1)}])
 def test_samples_that_do_not_count_alike_are_refused(folder: Path, arrays: dict[str, Any]) -> None:
     np.savez(folder / "odd.npz", **arrays)
     with pytest.raises(SampleError, match="one row per sample"):
+        read_samples(folder / "odd.npz")
+    np.save((folder / "odd.npz").open("wb"), np.zeros(3))
+    with pytest.raises(SampleError, match="no .npz but one array"):
         read_samples(folder / "odd.npz")
     (folder / "odd.npz").write_bytes(b"PK no archive")
     with pytest.raises(SampleError, match="cannot be read"):

@@ -38,6 +38,15 @@ def test_a_hanging_tool_is_killed_with_its_children() -> None:
     assert time.monotonic() - start < 30
 
 
+def test_what_a_tool_leaves_running_does_not_hold_it_up() -> None:
+    """A child in a session of its own keeps the output open: no reason to wait for it, or to call it a failure."""
+    start = time.monotonic()
+    assert run_tool(["sh", "-c", "setsid sleep 30 & echo $!; exit 0"], timeout_s=20).strip().isdigit()
+    with pytest.raises(ToolFailed, match="did not end within 1 s"):
+        run_tool(["sh", "-c", "setsid sleep 30 & sleep 60"], timeout_s=1)
+    assert time.monotonic() - start < 20
+
+
 def test_a_tool_that_writes_nothing_has_failed(tmp_path: Path) -> None:
     with pytest.raises(ToolFailed, match=r"wrote no m\.dlc"):
         run_tool(script("print('Conversion completed successfully')"), timeout_s=30, wrote=tmp_path / "m.dlc")

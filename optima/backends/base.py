@@ -97,6 +97,8 @@ class SubgraphArtifact:
 class Backend(Protocol):
     """The compile half. ``subgraph`` is the extracted graph of one part; its inputs and outputs are borders.
 
+    A backend may have an attribute ``kinds``, a collection of DeviceEnum: it is asked about devices of these alone.
+
     ``calibration`` (``optima.calibration.Calibration``) gives representative data at a border, for those that
     quantise.
     """
@@ -111,9 +113,7 @@ class Backend(Protocol):
     def resolve(self, device: DeviceRef, options: CompileOptions) -> Mapping[str, Any]:
         """The resolved target as recorded in ``model.meta`` (triple, cpu, features, ...)."""
 
-    def plan(
-        self, subgraph: Graph, device: DeviceRef, options: CompileOptions, calibration: Any
-    ) -> Sequence[Job]:
+    def plan(self, subgraph: Graph, device: DeviceRef, options: CompileOptions, calibration: Any) -> Sequence[Job]:
         """The compile jobs of a subgraph, in a deterministic order."""
 
     def link(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from devices import DeviceEnum, Problem, UserError
 from optima.backends.base import CompileOptions
@@ -17,10 +17,15 @@ class DeviceOptionError(UserError):
     """
 
 
+#: a week: more than a tool needs, and less than what a clock can wait for
+MOST_SECONDS = 604_800
+Seconds = Annotated[float, Field(gt=0.0, le=MOST_SECONDS)]
+
+
 class DeviceOptions(BaseModel):
     """What a backend's options derive from: nothing is converted, nothing unknown is taken."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 Model = TypeVar("Model", bound=DeviceOptions)

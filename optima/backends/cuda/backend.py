@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from devices import DeviceRef
+from devices import DeviceEnum, DeviceRef
 from optima.backends.base import Backend, CompileOptions
 from optima.backends.cuda.compiler import check_architecture, find_compiler
 from optima.backends.cuda.meta import FORMAT_VERSION, CudaSubgraph, KernelMeta
@@ -19,6 +19,7 @@ class CudaBackend(GpuBackend):
     """Kernels printed as CUDA C++, compiled by NVRTC or nvcc. The text goes into the artifact, for the simulator."""
 
     name = "cuda"
+    kinds = (DeviceEnum.DEVICE_KIND_NVIDIA,)
 
     def read_options(self, device: DeviceRef, options: CompileOptions) -> CudaOptions:
         """Raises DeviceOptionError."""

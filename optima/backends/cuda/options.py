@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
-
 from devices import DeviceEnum
 from optima.backends.base import CompileOptions
-from optima.backends.device_options import DeviceOptions, read_device_options
+from optima.backends.device_options import DeviceOptions, Seconds, read_device_options
 
 #: NVIDIA's names (CUDA C++ programming guide, "Compute capabilities"); those below sm_75 need CUDA 12's compilers
 Architecture = Literal[
@@ -26,7 +24,7 @@ class CudaOptions(DeviceOptions):
     architecture: Architecture = "sm_75"
     form: Literal["cubin", "ptx"] = "cubin"
     compiler: Literal["auto", "nvidia-cuda-nvrtc", "nvidia-cuda-nvrtc-cu12", "nvcc"] = "auto"
-    timeout_s: float = Field(120.0, gt=0.0)
+    timeout_s: Seconds = 120.0
 
 
 def read_options(options: CompileOptions) -> CudaOptions:

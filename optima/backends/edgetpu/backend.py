@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from devices import DeviceRef, InternalError
+from devices import DeviceEnum, DeviceRef, InternalError
 from optima.backends.base import Backend, CompileOptions, Job, SubgraphArtifact
 from optima.backends.bundle import unpack
 from optima.backends.device_options import read_device_options
@@ -49,6 +49,7 @@ class EdgeTpuBackend:
     """A float TFLite model of our own, made int8, then compiled by Google's compiler if it is there."""
 
     name = "edgetpu"
+    kinds = (DeviceEnum.DEVICE_KIND_TPU,)
 
     def __init__(self) -> None:
         self._planned: WeakKeyDictionary[Graph, _Planned] = WeakKeyDictionary()

@@ -13,11 +13,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from optima.backends.edgetpu.options import TpuOptions
-from optima.tools import run_tool
+from optima.tools import run_tool, tool_failed
 
 #: the compiler's own limit, and what it may take beyond it to start and to write
 _DEFAULT_TIMEOUT_S, _GRACE_S = 180, 30
 _ROW = re.compile(r"^([A-Z][A-Z0-9_]+)\s+(\d+)\s+(\S.*?)\s*$", re.MULTILINE)
+#: the file identifier of the schema, which flatbuffers have at byte 4
+_TFLITE = b"TFL3"
 _MAPPED = "Mapped to Edge TPU"
 
 
@@ -39,13 +41,13 @@ def compiled(program: str, model: bytes, options: TpuOptions) -> tuple[bytes, li
         folder = Path(place)
         (folder / "model.tflite").write_bytes(model)
         made = folder / "model_edgetpu.tflite"
-        said = run_tool(
-            command(program, "model.tflite", ".", options),
-            timeout_s=(options.timeout_s or _DEFAULT_TIMEOUT_S) + _GRACE_S,
-            folder=folder,
-            wrote=made,
-        )
-        return made.read_bytes(), operators(said)
+        argv = command(program, "model.tflite", ".", options)
+        limit = (options.timeout_s or _DEFAULT_TIMEOUT_S) + _GRACE_S
+        said = run_tool(argv, timeout_s=limit, folder=folder, wrote=made)
+        data = made.read_bytes()
+        if data[4:8] != _TFLITE:
+            raise tool_failed(argv, f"wrote a {made.name} that is no TFLite model", said)
+        return data, operators(said)
 
 
 def operators(said: str) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from optima.backends.device_options import DeviceOptions
+from optima.backends.device_options import MOST_SECONDS, DeviceOptions
 
 
 class TpuOptions(DeviceOptions):
@@ -18,5 +18,5 @@ class TpuOptions(DeviceOptions):
 
     min_runtime_version: int = Field(0, ge=0)
     search_delegate: bool = False
-    timeout_s: int = Field(0, ge=0)
+    timeout_s: int = Field(0, ge=0, le=MOST_SECONDS)
     min_sqnr_db: float = Field(0.0, ge=-200, lt=200)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from devices import DeviceRef, Family
+from devices import DeviceEnum, DeviceRef, Family
 from optima.backends.base import Backend, CompileOptions, Job, SubgraphArtifact
 from optima.backends.kernel_route import Lowered, answer_of, constants_of, dumper, try_own
 from optima.backends.llvm.meta import CallMeta, ConstantMeta, KernelMeta, LlvmSubgraph
@@ -18,7 +18,7 @@ from optima.kernels.cross.linker import linker_version
 from optima.kernels.naming import canonical, kernel_key, kernel_name, toolchain_versions
 from optima.kernels.program import Program, own_program
 from optima.kernels.target import CpuTarget
-from optima.ops.entry import Answer, No
+from optima.ops.entry import Answer
 from optima.passes import OnPass, PassContext, groups_of, run_passes
 from optima.version import __version__
 
@@ -27,6 +27,7 @@ class LlvmBackend:
     """Kernels by TVM's LLVM code generator, linked into one shared object each."""
 
     name = "llvm"
+    kinds = tuple(kind for kind in DeviceEnum if kind.family is Family.CPU)
 
     def __init__(self) -> None:
         self._lowered: WeakKeyDictionary[Graph, tuple[CpuTarget, Lowered]] = WeakKeyDictionary()
@@ -38,8 +39,6 @@ class LlvmBackend:
 
         Raises DeviceOptionError or UnknownCpu for a target that cannot be resolved.
         """
-        if device.kind.family is not Family.CPU:
-            return dict.fromkeys(op_names, No(f"the llvm backend compiles for CPUs, and {device.kind.value} is none"))
         _target(device, options)
         answers = {name: answer_of(graph, graph.op_by_name[name]) for name in op_names}
         try_own(graph, [graph.op_by_name[name] for name, answer in answers.items() if answer])

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from devices import DeviceRef, spec_of
+from devices import DeviceEnum, DeviceRef, spec_of
 from optima.backends.base import Backend, CompileOptions, Job, SubgraphArtifact
 from optima.backends.openvino.core import core_of_process
 from optima.backends.openvino.meta import CPU_BLOB, DEVICE_BLOB, MYRIAD_BLOB, OpenvinoSubgraph
@@ -29,6 +29,7 @@ class OpenvinoBackend:
     """One job per subgraph."""
 
     name = "openvino"
+    kinds = (DeviceEnum.DEVICE_KIND_X64, DeviceEnum.DEVICE_KIND_INTELGPU, DeviceEnum.DEVICE_KIND_MYRIAD)
 
     def __init__(self) -> None:
         self._onnx: WeakKeyDictionary[Graph, dict[int, bytes]] = WeakKeyDictionary()

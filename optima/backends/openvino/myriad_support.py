@@ -4,8 +4,8 @@
 
 ``answers.json`` becomes a list of reasons, "" for an operator that is taken: as long as there are operators, or empty
 where all of ``whole.onnx`` is taken. The plugin's own query says no to some nodes that it rewrites and then takes (a
-division, a grouped convolution): where it does, the operator is compiled by itself, for a mock device. In 371 operator
-cases (2026-11-22) what the query took was compiled, and what failed to compile was never taken by the query.
+division, a grouped convolution): where it does, the operator is compiled by itself, for a mock device. Of 771 operator
+cases the query took 479, all of which were compiled; of the other 292, 120 were (2026-11-22).
 """
 
 import json

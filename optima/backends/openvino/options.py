@@ -8,7 +8,7 @@ from pydantic import Field
 
 from devices import DeviceEnum, DeviceRef
 from optima.backends.base import CompileOptions
-from optima.backends.device_options import DeviceOptions, read_device_options
+from optima.backends.device_options import DeviceOptions, Seconds, read_device_options
 
 #: MYRIAD's importer (openvino 2021.4) reads up to 13; at 13 OpenVINO 2026 overlooks the axes of ReduceLogSumExp and
 #: ReduceL1 and reduces everything, so its stand-ins are written as 11, too
@@ -29,7 +29,7 @@ class OpenvinoOptions(DeviceOptions):
     cmx_slices: int = Field(8, ge=1, le=19)
     streams: int = Field(1, ge=1, le=3)
     npu_platform: str = "4000"
-    timeout_s: float = Field(120.0, gt=0)
+    timeout_s: Seconds = 120.0
 
     def config(self, plugin: str) -> dict[str, str]:
         """OpenVINO's properties; the precision must be given again when a blob is imported."""

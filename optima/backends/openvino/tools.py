@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from devices import DeviceEnum
-from optima.tools import Tool, program, python_package
+from optima.tools import Tool, ToolMissing, program, python_package
 
 INSTALL = "pip install 'optima[openvino]'"
 #: the environment variable that names an old interpreter with openvino 2021.4.2, the last release with MYRIAD
@@ -21,7 +22,15 @@ def base_tools() -> tuple[Tool, ...]:
 
 
 def myriad_python() -> Tool:
-    """The interpreter that compiles for MYRIAD sticks."""
+    """The interpreter that compiles for MYRIAD sticks. Raises ToolMissing where the variable names something else."""
+    found = _myriad_python()
+    given = os.environ.get(MYRIAD_PYTHON, "")
+    if given and not found.found:
+        raise ToolMissing(f"{MYRIAD_PYTHON} is {given!r}, which is no program", hint="correct it, or unset it")
+    return found
+
+
+def _myriad_python() -> Tool:
     return program(
         "myriad-python",
         "blobs that a MYRIAD stick runs; without it they are the CPU's, and labelled so",
@@ -34,4 +43,4 @@ def myriad_python() -> Tool:
 
 def tools(kind: DeviceEnum) -> Sequence[Tool]:
     """OpenVINO, ONNX, and for MYRIAD the old interpreter."""
-    return (*base_tools(), *((myriad_python(),) if kind is DeviceEnum.DEVICE_KIND_MYRIAD else ()))
+    return (*base_tools(), *((_myriad_python(),) if kind is DeviceEnum.DEVICE_KIND_MYRIAD else ()))

@@ -38,6 +38,7 @@ class SnpeBackend:
     """One job per subgraph; the ``.dlc`` is only ever written by Qualcomm's own libraries."""
 
     name = "snpe"
+    kinds = (HEXAGON,)
 
     def __init__(self) -> None:
         self._planned: WeakKeyDictionary[Graph, tuple[Job, dict[str, str]]] = WeakKeyDictionary()

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from devices import DeviceEnum
 from optima.backends.base import CompileOptions
-from optima.backends.device_options import DeviceOptions, read_device_options
+from optima.backends.device_options import DeviceOptions, Seconds, read_device_options
 from optima.quantise import Scheme
 
 #: the newest version of the operator set that SNPE 2.39's converter documents
@@ -25,7 +25,7 @@ class SnpeOptions(DeviceOptions):
     activation_bits: Literal[8, 16] = 8
     toolchain: Literal["auto", "sdk", "onnxruntime-qnn", "none"] = "auto"
     min_sqnr_db: float = Field(10.0, ge=-200.0, le=200.0)
-    timeout_s: float = Field(900.0, gt=0.0)
+    timeout_s: Seconds = 900.0
 
     @property
     def scheme(self) -> Scheme:

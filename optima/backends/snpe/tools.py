@@ -48,6 +48,8 @@ def choose(options: SnpeOptions, strict: bool) -> Sdk | Tool | None:
     and this machine lacks."""
     qnn = qnn_tool()
     if options.toolchain == "none":
+        if strict:
+            raise ToolMissing("toolchain 'none' makes no .dlc, and strict_targets asks for one", hint='use "auto"')
         return None
     if options.toolchain in ("auto", "sdk"):
         sdk = find_sdk(os.environ)

@@ -10,6 +10,7 @@ from optima.backends.base import Backend, CompileOptions
 from optima.backends.gpu_route.backend import TARGET, Compilation, GpuBackend
 from optima.backends.spirv.compiler import find_validator
 from optima.backends.spirv.flavour import ROUTES, find_compiler
+from optima.backends.spirv.found import VENDORS
 from optima.backends.spirv.meta import ALIGNMENT, FORMAT_VERSION, BoundArgument, KernelMeta, SpirvSubgraph
 from optima.backends.spirv.options import SpirvOptions, options_of
 from optima.graph import Graph, Op
@@ -20,6 +21,7 @@ class SpirvBackend(GpuBackend):
     """Kernels printed in the language of a flavour, compiled to one ``.spv`` per launch."""
 
     name = "spirv"
+    kinds = tuple(VENDORS.values())
 
     def read_options(self, device: DeviceRef, options: CompileOptions) -> SpirvOptions:
         """Raises DeviceOptionError."""

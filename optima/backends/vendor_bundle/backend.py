@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from devices import DeviceRef
+from devices import DeviceEnum, DeviceRef
 from optima.backends.base import Backend, CompileOptions, Job, SubgraphArtifact
 from optima.backends.bundle import unpack
 from optima.backends.quantised import (
@@ -39,6 +39,7 @@ class VendorBundleBackend:
     """One job per subgraph."""
 
     name = "vendor_bundle"
+    kinds = (DeviceEnum.DEVICE_KIND_CV22, DeviceEnum.DEVICE_KIND_ARA1)
 
     def __init__(self) -> None:
         self._planned: WeakKeyDictionary[Graph, tuple[Job, dict[str, str]]] = WeakKeyDictionary()

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from devices import DeviceEnum
 from optima.backends.base import CompileOptions
-from optima.backends.device_options import DeviceOptions, read_device_options
+from optima.backends.device_options import DeviceOptions, Seconds, read_device_options
 from optima.quantise import Scheme
 
 
@@ -19,7 +19,7 @@ class BundleOptions(DeviceOptions):
     opset: int = Field(17, ge=13, le=22)
     activation_bits: Literal[8, 16] = 8
     min_sqnr_db: float = Field(10.0, ge=-200.0, le=200.0)
-    timeout_s: float = Field(3600.0, gt=0.0)
+    timeout_s: Seconds = 3600.0
 
     @property
     def scheme(self) -> Scheme:

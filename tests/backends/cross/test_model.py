@@ -137,7 +137,7 @@ def test_wrong_options_are_refused_before_anything_is_written(traced: Any, tmp_p
 
 
 def test_a_gpu_is_no_cpu(traced: Any, tmp_path: Path) -> None:
-    with pytest.raises(optima.UnsupportedPlacement, match="compiles for CPUs, and MALI is none"):
+    with pytest.raises(optima.UnsupportedPlacement, match="compiles for X86, X64, ARM, ARM64, and not for MALI"):
         optimized(traced, tmp_path, ["MALI:0"], backends={"MALI": "llvm"})
 
 

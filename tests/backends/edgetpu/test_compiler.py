@@ -51,7 +51,7 @@ pathlib.Path({log!r}).write_text(json.dumps(sys.argv[1:]))
 _WORKS = """
 out = pathlib.Path(sys.argv[sys.argv.index("--out_dir") + 1])
 model = pathlib.Path(sys.argv[-1])
-(out / (model.stem + "_edgetpu.tflite")).write_bytes(b"stand-in:" + model.read_bytes())
+(out / (model.stem + "_edgetpu.tflite")).write_bytes(model.read_bytes() + b"stand-in")
 print({said!r})
 """
 
@@ -78,7 +78,7 @@ def test_what_it_makes_is_packaged_and_labelled(graph: object, tmp_path: Path, m
     path = compile_with(graph, tmp_path, _WORKS.format(said=SAID), monkeypatch, min_runtime_version=13, timeout_s=60)
     folder = path / "Subgraph_0"
     made = (folder / "subgraph_0_edgetpu.tflite").read_bytes()
-    assert made == b"stand-in:" + (folder / "subgraph_0.tflite").read_bytes()
+    assert made == (folder / "subgraph_0.tflite").read_bytes() + b"stand-in"
     assert json.loads((tmp_path / "argv.json").read_text()) == [
         "--show_operations", "--min_runtime_version", "13", "--timeout_sec", "60", "--out_dir", ".", "model.tflite",
     ]  # fmt: skip
@@ -94,8 +94,9 @@ def test_what_it_makes_is_packaged_and_labelled(graph: object, tmp_path: Path, m
         ("sys.exit('Internal compiler error. Aborting!')", "Internal compiler error"),
         ("print('done')", "wrote no model_edgetpu.tflite"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "status -11"),
+        ("pathlib.Path('model_edgetpu.tflite').write_text('junk, no model')", "that is no TFLite model"),
     ],
-    ids=["fails", "writes nothing", "crashes"],
+    ids=["fails", "writes nothing", "crashes", "writes garbage"],
 )
 def test_its_failures_are_shown(
     graph: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, match: str

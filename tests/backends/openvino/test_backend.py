@@ -164,6 +164,13 @@ def test_all_ops_that_it_cannot_take_are_refused_at_once(tmp_path: Path) -> None
     assert "int64 is not a dtype of MYRIAD" in text
 
 
+def test_a_variable_that_names_no_interpreter_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPTIMA_MYRIAD_PYTHON", str(tmp_path))
+    with pytest.raises(optima.errors.ToolMissing, match="which is no program"):
+        compiled(tmp_path)
+    assert "myriad-python" in str(optima.toolchains()[MYRIAD])
+
+
 def test_unknown_options_are_listed(tmp_path: Path) -> None:
     with pytest.raises(optima.errors.DeviceOptionError) as refused:
         compiled(tmp_path, device_options={"MYRIAD": {"shave": 8, "precision": "int4"}})

@@ -224,6 +224,30 @@ def test_strict_without_a_tool_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     assert "SNPE_ROOT" in missing.value.hint and "optima[hexagon]" in missing.value.hint
 
 
+def test_strict_and_no_toolchain_contradict_each_other(tmp_path: Path) -> None:
+    graph = traced(module_of(Cnn), *samples_of(Cnn, 1)[0])
+    with pytest.raises(ToolMissing, match="strict_targets asks for one"):
+        compiled(graph, tmp_path, "HEXAGON", two_thirds(graph), samples_of(Cnn), strict_targets=True, **NO_DLC)
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), 1e300, 0.0])
+def test_a_timeout_is_a_number_of_seconds(tmp_path: Path, seconds: float) -> None:
+    graph = traced(module_of(Cnn), *samples_of(Cnn, 1)[0])
+    options = {"HEXAGON": {"timeout_s": seconds}}
+    with pytest.raises(optima.errors.load("DeviceOptionError"), match="HEXAGON.timeout_s"):
+        compiled(graph, tmp_path, "HEXAGON", two_thirds(graph), samples_of(Cnn), device_options=options)
+
+
+def test_check_refuses_what_optimize_would(tmp_path: Path) -> None:
+    graph = traced(module_of(Cnn), *samples_of(Cnn, 1)[0])
+    path = tmp_path / "map.json"
+    path.write_text(json.dumps(dict.fromkeys(op_names(graph), "HEXAGON:0")))
+    kinds = [DeviceEnum.DEVICE_KIND_HEXAGON]
+    with pytest.raises(optima.errors.load("CalibrationError"), match="no representative data"):
+        optima.check(kinds, graph, path, **NO_DLC)
+    assert len(optima.check(kinds, graph, path, sample_inputs=samples_of(Cnn), **NO_DLC).subgraphs) == 1
+
+
 def test_options_are_checked_whole(tmp_path: Path) -> None:
     graph = traced(module_of(Cnn), *samples_of(Cnn, 1)[0])
     wrong = {"HEXAGON": {"activation_bits": 4, "shaves": 8, "soc_model": "SM8650"}}
