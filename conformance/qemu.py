@@ -35,7 +35,7 @@ class Machine:
     def missing(self) -> str:
         """What is not here to run it, "" for nothing."""
         if importlib.util.find_spec("ziglang") is None:
-            return "ziglang is not installed: pip install 'optima[cross]'"
+            return "ziglang is not installed: in Optima's clone: pip install '.[cross]'"
         if shutil.which(self.qemu) is None:
             return f"{self.qemu} is not installed: apt-get install qemu-user"
         if not Path(self.sysroot).is_dir():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import statistics
 import sys
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 
 import devices
@@ -51,6 +53,8 @@ def demonstrate(name: str, key: str) -> bool:
     graph = tracer.convert(model=model, fake_torch_data=list(samples), gpu=False)
     tracer.reset_module()
     tracer.export_to_gpickle(gpickle, graph)
+    arguments = inspect.signature(model.forward).parameters
+    np.savez(folder / f"{name}.npz", **{a: np.stack([s, s.flip(-1)]) for a, s in zip(arguments, samples, strict=True)})
     converter.Torch2GraphConverter.get_onedevice_allocator(map_path, "X64", gpickle)
     map_path.write_text(json.dumps(alternate(json.loads(map_path.read_text())), indent=1))
     try:
@@ -59,9 +63,7 @@ def demonstrate(name: str, key: str) -> bool:
     except devices.OptimaError as error:
         print(f"picture left out: {error}")
 
-    compiled = Manager().optimize(
-        name, [devices.DeviceEnum.DEVICE_KIND_X64], gpickle, OUTPUTS, map_path
-    )
+    compiled = Manager().optimize(name, [devices.DeviceEnum.DEVICE_KIND_X64], gpickle, OUTPUTS, map_path)
     print(compiled)
 
     report = optima.verify(model, compiled.path, [samples])

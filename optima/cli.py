@@ -107,7 +107,8 @@ def inspect(folder: Annotated[Path, typer.Argument(help="a compiled model's fold
     """Verify a model folder's hashes and show what it holds."""
     from optima.artifact.reader import read_model
 
-    meta = read_model(folder).meta
+    artifact = read_model(folder)
+    meta = artifact.meta
     console.print(f"{meta.name}: format {meta.format_version}, kernel ABI {meta.kernel_abi}", markup=False)
     for kind, tensors in (("input", meta.inputs), ("output", meta.outputs)):
         for t in tensors:
@@ -115,9 +116,12 @@ def inspect(folder: Annotated[Path, typer.Argument(help="a compiled model's fold
     for s in meta.symbols:
         places = ", ".join(f"{name} axis {axis}" for name, axis in s.axes)
         console.print(f"size  {s.name}  {s.min} to {s.max}, as {s.count.name} counts: {places}", markup=False)
-    for part in meta.subgraphs:
+    for index, part in enumerate(meta.subgraphs):
         forms = dict.fromkeys(form.backend for form in (part, *part.alternatives))
         console.print(f"{part.name}  {', '.join(part.devices)}  {', '.join(forms)}  {len(part.ops)} ops", markup=False)
+        for form in (part, *part.alternatives):
+            if artifact.subgraph_view(index, form).meta.get("compiled_for_device") is False:
+                console.print(f"  {form.folder} is a stand-in, not the device's own file", markup=False)
         if part.fallback:
             console.print(f"  beside it, for fallback=True: {part.fallback.devices[0]}", markup=False)
     console.print(f"{len(meta.files)} files, {meta.weight_bytes} bytes of weights", markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ from optima.samples import check_samples, torch_device
 if TYPE_CHECKING:
     import torch
     from networkx import DiGraph
+
+
+_LOG = logging.getLogger("optima")
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,7 @@ class Manager:
             linked = [plan.link(router, results.results) for plan in plans]
             made = package(module_name, traced, graph, split, linked, folded)
         _fill(report, jobs, results, split, linked, folded)
+        _tell_stand_ins(linked)
         with report.phase("write"):
             path = write_model(target, made.meta, made.files, report.to_json, wait=wait_for_lock)
         return CompiledModel(path, report)
@@ -205,6 +210,17 @@ def _fill(
         (s.subgraph.name, ", ".join(map(str, s.subgraph.devices)), _backends(s), len(s.subgraph.graph.ops))
         for s in linked
     )
+
+
+def _tell_stand_ins(linked: Sequence[LinkedSubgraph]) -> None:
+    for item in linked:
+        for form in (item.first, *item.alternatives):
+            meta = form.artifact.meta
+            if meta.get("compiled_for_device") is False:
+                what = f"{item.subgraph.name} for {', '.join(map(str, form.devices))}"
+                command = meta.get("next_command") or "see docs/devices.md"
+                first = command if isinstance(command, str) else command[0]
+                _LOG.warning("%s is a stand-in, not the device's own file; for that: %s", what, first)
 
 
 def _backends(linked: LinkedSubgraph) -> str:

@@ -20,6 +20,7 @@ from optima.graph import Graph
 from optima.ops.entry import Answer, No, Yes
 from optima.packaging import LinkedForm
 from optima.partition import Subgraph
+from optima.tools import ToolMissing
 
 #: the folder of a first choice within its subgraph's
 _FIRST = ""
@@ -69,7 +70,10 @@ class Router:
                 names, No(f"the {name} backend compiles for {served}, and not for {device.kind.value}")
             )
         with _held(name, "check", str(device)):
-            answers = backend_of(name).check(graph, names, device, self.options)
+            try:
+                answers = backend_of(name).check(graph, names, device, self.options)
+            except ToolMissing as error:
+                raise ToolMissing(f"{device}: {error.message}", problems=error.problems, hint=error.hint) from error
             unanswered = [n for n in names if not isinstance(answers.get(n), Yes | No)]
             if unanswered:
                 raise TypeError(f"no answer for {', '.join(unanswered[:5])}")

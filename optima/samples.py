@@ -27,7 +27,10 @@ class SampleError(UserError):
     """
 
 
-_NPZ = "np.savez(path, x=np.stack(images)): an array per argument of the module, whose first axis counts the samples"
+_NPZ = (
+    "np.savez(path, x=np.stack(samples)): an array per argument of the module; its first axis counts the samples, each "
+    "of which has the shape that the module takes, batch axis included"
+)
 
 
 def read_samples(path: Path) -> list[Mapping[str, torch.Tensor]]:

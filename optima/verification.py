@@ -77,9 +77,7 @@ class VerifyReport:
         rows = [("", "tensor", "made by", "error", "")]
         wrong = [c for c in self.borders if not c.ok]
         for kind, items in (("output", self.outputs), ("border", wrong)):
-            rows += [
-                (kind, c.label or c.tensor, c.subgraph, f"{c.error:.1e}", c.reason or "ok") for c in items
-            ]
+            rows += [(kind, c.label or c.tensor, c.subgraph, f"{c.error:.1e}", c.reason or "ok") for c in items]
         if len(wrong) < len(self.borders):
             fine = [c.error for c in self.borders if c.ok]
             rows.append(("border", f"{len(fine)} tensors", "", f"{max(fine):.1e}", "ok"))
@@ -102,8 +100,13 @@ def verify(
     samples: Sequence[tuple[Any, ...]],
     *,
     tolerance: float | None = None,
+    fallback: bool = False,
+    simulate: bool = False,
 ) -> VerifyReport:
     """Run ``module(*sample)`` and the compiled folder on the same samples and compare.
+
+    ``fallback`` and ``simulate``: as for ``Context.load_model``. A subgraph that a device quantises differs by what
+    integers leave: give ``tolerance=0.1`` or so, and look at the ratios that ``<subgraph>.meta`` states.
 
     Each sample is what the module takes: a tuple of positional arguments, or a dict of keyword arguments.
     ``tolerance`` is relative to the largest magnitude in the expected tensor; None is 1e-4, or four times the
@@ -117,7 +120,7 @@ def verify(
 
     if len(samples) == 0:
         raise VerifyError("there are no samples to compare on", hint="pass at least one tuple of inputs")
-    model = Context().load_model(str(Path(model_folder).expanduser()))
+    model = Context().load_model(str(Path(model_folder).expanduser()), fallback, simulate=simulate)
     calls = [_arguments(sample) for sample in samples]
     graph = _trace(module, calls[0], model)
     tables: dict[str, _Worst] = {}
@@ -296,9 +299,7 @@ def _wide(array: Array, dtype: str) -> Array:
     return array
 
 
-def _report(
-    graph: Graph, model: Model, tables: Mapping[str, _Worst], samples: int, tolerance: float
-) -> VerifyReport:
+def _report(graph: Graph, model: Model, tables: Mapping[str, _Worst], samples: int, tolerance: float) -> VerifyReport:
     made_by = {name: part.name for part in model.meta.subgraphs for name in part.outputs}
 
     def row(key: str, tensor: str, label: str) -> Comparison:
@@ -315,14 +316,6 @@ def _report(
         for m in model.meta.outputs[len(outputs) :]
     ]
     final = set(graph.outputs)
-    border_names = [
-        out for op in graph.ops for out in op.outputs if out in made_by and out not in final
-    ]
-    first = next(
-        (op for op in graph.ops for out in op.outputs if out in tables and tables[out].reason), None
-    )
-    return VerifyReport(
-        tolerance, samples, tuple(named), tuple(row(n, n, "") for n in border_names), first
-    )
-
-
+    border_names = [out for op in graph.ops for out in op.outputs if out in made_by and out not in final]
+    first = next((op for op in graph.ops for out in op.outputs if out in tables and tables[out].reason), None)
+    return VerifyReport(tolerance, samples, tuple(named), tuple(row(n, n, "") for n in border_names), first)

@@ -81,7 +81,7 @@ def _picture(graph: nx.DiGraph, devices: dict[str, str], figsizenum: int) -> Any
         import pygraphviz
     except ImportError as error:
         raise PlotError(
-            "drawing needs pygraphviz, which is not installed", hint='pip install "optima[plot]"'
+            "drawing needs pygraphviz, which is not installed", hint='in Optima\'s clone: pip install ".[plot]"'
         ) from error
     colours = colours_of(list(devices.values()))
     # Inches: the width is figsizenum, and a deep graph may be as many times taller as it has ranks for, or its

@@ -48,7 +48,7 @@ def _check_versions(value: dict[str, Any], path: Path) -> None:
     toolchain = value.get("toolchain")
     maker = toolchain.get("optima") if isinstance(toolchain, dict) else None
     known = isinstance(maker, str) and re.fullmatch(r"[0-9A-Za-z.+!-]{1,40}", maker)
-    install = f"pip install 'optima>={maker}'" if known else "install a newer Optima"
+    install = f"install Optima {maker} or newer" if known else "install a newer Optima"
     if version > FORMAT_VERSION:
         raise ArtifactError(
             f"{path} has format version {version}, and this Optima reads up to {FORMAT_VERSION}", hint=install

@@ -48,7 +48,7 @@ def runtime_simulation(view: SubgraphView, model: bytes, env: LoadEnv) -> Runtim
     except ImportError as error:
         raise ToolMissing(
             f"{view.name} is for {view.meta.get('device')}, which is not here; onnxruntime would simulate it",
-            hint="pip install 'optima[quantise]'",
+            hint="in Optima's clone: pip install '.[quantise]'",
         ) from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4

@@ -29,7 +29,7 @@ Array = np.ndarray[Any, Any]
 _QUANTISED = "float32"
 #: what becomes that first, without loss
 _NARROWER = "float16"
-_INSTALL = "pip install 'optima[quantise]'"
+_INSTALL = "in Optima's clone: pip install '.[quantise]'"
 
 
 #: graph -> its form without half floats, for as long as it lives: ``check``, ``plan`` and ``link`` see one object

@@ -27,7 +27,7 @@ class OnnxMissing(UserError):
     """A device that is compiled by way of ONNX, on a machine without the ``onnx`` package.
 
     Example: a map with ``"MYRIAD:0"`` where ``optima[onnx]`` is not installed.
-    Fix: ``pip install 'optima[onnx]'``, or map those ops to ``X64``.
+    Fix: ``pip install '.[onnx]'`` in Optima's clone, or map those ops to ``X64``.
     """
 
 
@@ -67,7 +67,7 @@ def _onnx() -> Any:
     except ImportError as error:
         raise OnnxMissing(
             "this device is compiled by way of ONNX, and the package onnx is not installed",
-            hint="pip install 'optima[onnx]'",
+            hint="in Optima's clone: pip install '.[onnx]'",
         ) from error
     return onnx
 

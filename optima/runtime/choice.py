@@ -36,17 +36,20 @@ class Candidate:
         return self.present and not self.stands_in
 
 
-def candidates_of(part: SubgraphMeta, extensions: Mapping[str, Load], fallback: bool) -> list[Candidate]:
+def candidates_of(
+    part: SubgraphMeta, extensions: Mapping[str, Load], fallback: bool, simulate: bool = False
+) -> list[Candidate]:
     """The ways to run a subgraph here, best first; ``extensions`` are loaders that come before the registered ones.
 
-    First the devices of its list that are here, in the list's order. With ``fallback`` then the simulators of the
+    First the devices of its list that are here, in the list's order; with ``simulate`` every device of the list in its
+    order, here or simulated. With ``fallback`` then the simulators of the
     absent GPUs and NPUs, the CPU's form, and last code for another CPU, which can only be refused. Raises
     ArtifactError for a malformed device, UnknownBackend where no form has a backend.
     """
     found: list[Candidate] = []
     unknown: list[UnknownBackend] = []
     pairs = [(part.form_for(text), text, False) for text in part.devices]
-    if part.fallback and fallback:
+    if part.fallback and (fallback or simulate):
         pairs += [(part.fallback, text, True) for text in part.fallback.devices[:1]]
     for form, text, stands_in in pairs:
         device = _parse(part, text)
@@ -58,6 +61,8 @@ def candidates_of(part: SubgraphMeta, extensions: Mapping[str, Load], fallback: 
         found.append(Candidate(part, form, device, load, presence_of(load)(device, form.target), stands_in))
     if not found:
         raise unknown[0]
+    if simulate:
+        return found
     return sorted((c for c in found if fallback or c.present), key=_rank)
 
 
@@ -124,10 +129,8 @@ def _tell(candidate: Candidate, loaded: LoadedSubgraph, log: logging.Logger) -> 
         level = logging.INFO if str(candidate.device) == part.devices[0] else logging.WARNING
         log.log(level, "%s runs on %s (of %s)", part.name, candidate.device, ", ".join(part.devices))
     else:
-        log.warning(
-            "%s: %s is absent, a fallback runs instead: %s",
-            part.name, ", ".join(part.devices), loaded.runs_on or f"{candidate.form.backend}'s simulator",
-        )  # fmt: skip
+        instead = loaded.runs_on or f"{candidate.form.backend}'s simulator"
+        log.warning("%s: %s is absent, a fallback runs instead: %s", part.name, loaded.device, instead)
 
 
 def _reason(error: OptimaError) -> str:

@@ -74,16 +74,23 @@ class Context:
         return available_devices()
 
     def load_model(
-        self, path: str | os.PathLike[str], fallback: bool = False, digest: str | None = None
+        self,
+        path: str | os.PathLike[str],
+        fallback: bool = False,
+        digest: str | None = None,
+        *,
+        simulate: bool = False,
     ) -> Model:
         """Load the folder that ``optimize`` wrote. Every byte is verified before any code is opened.
 
-        ``fallback``: subgraphs whose device is absent run on their backend's simulator instead; which did is
-        logged and in ``subgraph_info``. ``digest``: the sha256 (hex) that ``model.meta`` must have. Raises
+        ``fallback``: subgraphs whose devices are absent run on their backend's simulator instead, or on the CPU by the
+        form stored for it; which did is logged and in ``subgraph_info``. ``simulate``: the first choice of each list
+        runs, on its simulator where it is absent, although another device of the list is here: for trying a board's
+        folder elsewhere. ``digest``: the sha256 (hex) that ``model.meta`` must have. Raises
         ArtifactError, DeviceAbsent, WrongCpu, UnknownBackend, and what a backend's loader raises.
         """
         artifact = read_model(path, digest)
-        loaded = load_artifact(artifact, self._extensions, fallback, self._log)
+        loaded = load_artifact(artifact, self._extensions, fallback, self._log, simulate=simulate)
         self._log.info("loaded %s from %s", artifact.meta.name, artifact.path)
         return Model(loaded, artifact.digest, self._log)
 

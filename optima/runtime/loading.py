@@ -24,7 +24,12 @@ from torch2nx.pytree import count_inputs, count_outputs
 
 
 def load_artifact(
-    artifact: LoadedArtifact, extensions: Mapping[str, Load], fallback: bool, log: logging.Logger
+    artifact: LoadedArtifact,
+    extensions: Mapping[str, Load],
+    fallback: bool,
+    log: logging.Logger,
+    *,
+    simulate: bool = False,
 ) -> Loaded:
     """Load every subgraph. ``extensions`` are loaders by backend name that come before the registered ones.
 
@@ -32,10 +37,10 @@ def load_artifact(
     then ArtifactError, and what the backends' loaders raise.
     """
     _check_structures(artifact.meta)
-    choices = [candidates_of(part, extensions, fallback) for part in artifact.meta.subgraphs]
+    choices = [candidates_of(part, extensions, fallback, simulate) for part in artifact.meta.subgraphs]
     _refuse_absent(artifact.meta, choices)
     check_cpu([(c.part.name, c.form, c.device) for c, *others in choices if not others])
-    env = LoadEnv(available_cores(), fallback, log)
+    env = LoadEnv(available_cores(), fallback or simulate, log)
     parts = tuple(load_first(ways, artifact, index, env) for index, ways in enumerate(choices))
     constants = artifact.constants
     schedule = schedule_of(artifact.meta.subgraphs, [part.computes_on for part in parts])

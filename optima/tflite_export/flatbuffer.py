@@ -23,7 +23,7 @@ class TfliteMissing(UserError):
     """A device that is compiled by way of TFLite, on a machine without the ``tflite`` package.
 
     Example: a map with ``"TPU:0"`` where ``optima[tpu]`` is not installed.
-    Fix: ``pip install 'optima[tpu]'``, or map those ops to ``X64``.
+    Fix: ``pip install '.[tpu]'`` in Optima's clone, or map those ops to ``X64``.
     """
 
 
@@ -45,7 +45,7 @@ def serialized(model: TfliteModel, *, to_be_int8: bool = False) -> bytes:
     except ImportError as error:
         raise TfliteMissing(
             "this device is compiled by way of TFLite, and the package tflite is not installed",
-            hint="pip install 'optima[tpu]'",
+            hint="in Optima's clone: pip install '.[tpu]'",
         ) from error
     if sum(a.nbytes for a in model.constants.values()) > _MOST_BYTES:
         raise UserError("a TFLite model holds 2 GiB at most", hint="spread the ops over several devices or indices")

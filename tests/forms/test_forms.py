@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+import optima
 import optima.runtime as rt
 from devices import DeviceEnum, DeviceRef
 from optima.artifact.manifest import json_bytes
@@ -160,6 +161,25 @@ def test_a_simulator_comes_before_the_cpus_form(module: nn.Module, tmp_path: Pat
     assert chosen(model) == ("MALI:0", "plugged", True)
     assert model.subgraph_info[0].runs_on == "a simulator of the test's"
     assert_right(model, module)
+
+
+def test_simulate_runs_the_first_choice_although_the_cpu_is_in_the_list(module: nn.Module, tmp_path: Path) -> None:
+    made = compiled(module, tmp_path, ["MALI:0", "X64:0", "ADRENO:0"])
+    STATE.simulator = True
+    assert chosen(rt.Context().load_model(made.path, fallback=True)) == ("X64:0", "llvm", False)
+    model = rt.Context().load_model(made.path, simulate=True)
+    assert chosen(model) == ("MALI:0", "plugged", True)
+    assert_right(model, module)
+    assert optima.verify(module, made.path, [(X,)], simulate=True).ok
+    STATE.simulator = False  # no simulator: the list goes on
+    assert chosen(rt.Context().load_model(made.path, simulate=True)) == ("X64:0", "llvm", False)
+
+
+def test_a_board_s_folder_can_be_verified_elsewhere(module: nn.Module, tmp_path: Path) -> None:
+    made = compiled(module, tmp_path, "MALI:0")
+    with pytest.raises(rt.DeviceAbsent):
+        optima.verify(module, made.path, [(X,)])
+    assert optima.verify(module, made.path, [(X,)], fallback=True).ok
 
 
 def test_a_device_that_is_here_and_refuses_is_passed_over(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from devices import DeviceEnum
 from optima.tools import Tool, program, python_package
 
-INSTALL = "pip install 'optima[nvidia]'"
+INSTALL = "in Optima's clone: pip install '.[nvidia]'"
 NVRTC, NVRTC_12, NVCC = "nvidia-cuda-nvrtc", "nvidia-cuda-nvrtc-cu12", "nvcc"
 DRIVER = "libcuda.so.1"
 
@@ -17,7 +17,7 @@ def tools(kind: DeviceEnum) -> Sequence[Tool]:
     """TVM's scheduling, a compiler of CUDA, the driver that runs kernels, and the compiler that simulates them."""
     others = [older_nvrtc(), nvcc()]
     return (
-        python_package("apache-tvm", "scheduling", "pip install 'optima[compile]'"),
+        python_package("apache-tvm", "scheduling", "in Optima's clone: pip install '.[compile]'"),
         nvrtc(optional=any(tool.found for tool in others)),
         *others,
         driver(),

@@ -17,7 +17,7 @@ class LitertMissing(NotUsableHere):
     """A model compiled for the Edge TPU on a machine without LiteRT, which runs it or hands it to the device.
 
     Example: ``load_model`` of such a model where ``ai-edge-litert`` is not installed.
-    Fix: ``pip install 'optima[tpu]'``; ``ai-edge-litert`` alone is enough to run models.
+    Fix: ``pip install '.[tpu]'`` in Optima's clone; ``ai-edge-litert`` alone is enough to run models.
     """
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from devices import DeviceEnum
 from optima.tools import Tool, ToolMissing, program, python_package, require
 
-_EXTRA = "pip install 'optima[tpu]'"
+_EXTRA = "in Optima's clone: pip install '.[tpu]'"
 #: points to the compiler where it is not on the PATH
 COMPILER_VARIABLE = "OPTIMA_EDGETPU_COMPILER"
 _INSTALL_COMPILER = (

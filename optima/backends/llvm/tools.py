@@ -12,7 +12,7 @@ from optima.tools import Tool, program, python_package
 
 def tools(kind: DeviceEnum) -> Sequence[Tool]:
     """TVM's code generator and a linker: this machine's own C compiler, or one for another CPU."""
-    generator = python_package("apache-tvm", "code generation", "pip install 'optima[compile]'")
+    generator = python_package("apache-tvm", "code generation", "in Optima's clone: pip install '.[compile]'")
     architecture = BASELINES[kind].triple.split("-")[0]
     if not is_native(architecture):
         return generator, *linker_tools(architecture)

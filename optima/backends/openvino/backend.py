@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -21,8 +20,6 @@ from optima.onnx_export import dtype_answers, onnx_answers, to_onnx
 from optima.ops.entry import Answer
 from optima.tools import ToolMissing, require
 from optima.version import __version__
-
-_log = logging.getLogger("optima.backends.openvino")
 
 
 class OpenvinoBackend:
@@ -87,8 +84,6 @@ class OpenvinoBackend:
             inputs=subgraph.inputs,
             outputs=subgraph.outputs,
         )
-        if not route["own"]:
-            _log.warning("%s: %s holds code for this CPU, not for %s: %s", stem, blob, device, meta.next_command)
         return SubgraphArtifact(
             files={blob: results[job.key], f"{stem}.onnx": source},
             meta=meta.model_dump(mode="json"),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from devices import DeviceEnum
 from optima.tools import Tool, ToolMissing, program, python_package
 
-INSTALL = "pip install 'optima[openvino]'"
+INSTALL = "in Optima's clone: pip install '.[openvino]'"
 #: the environment variable that names an old interpreter with openvino 2021.4.2, the last release with MYRIAD
 MYRIAD_PYTHON = "OPTIMA_MYRIAD_PYTHON"
 

@@ -24,7 +24,7 @@ class TorchMissing(NotUsableHere):
     """A model compiled for the ``reference`` backend on a machine without PyTorch.
 
     Example: ``load_model`` of such a model where torch is not installed.
-    Fix: ``pip install 'optima[compile]'``, or compile the model with the device's own backend.
+    Fix: ``pip install '.[compile]'`` in Optima's clone, or compile the model with the device's own backend.
     """
 
 
@@ -38,7 +38,7 @@ def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> ReferenceExecut
     if not _torch_is_installed():
         raise TorchMissing(
             f"{view.name} was compiled by the reference backend, and torch is not installed here",
-            hint="pip install 'optima[compile]', or compile the model with the device's own backend",
+            hint="in Optima's clone: pip install '.[compile]', or compile the model with the device's own backend",
         )
     if "graph.txt" not in view.files:
         raise UserError(f"{view.name} has no graph.txt", hint="compile the model again")

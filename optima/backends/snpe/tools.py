@@ -16,7 +16,9 @@ from optima.backends.snpe.sdk import ROOTS, Sdk, find_sdk
 from optima.tools import Tool, ToolMissing, python_package, require
 
 _SDK = "set SNPE_ROOT or QAIRT_SDK_ROOT to the folder of Qualcomm's SDK (softwarecenter.qualcomm.com)"
-_QNN = "pip install 'optima[hexagon]' (Linux x86-64 with glibc 2.35 or newer; Qualcomm's AI Stack License)"
+_QNN = (
+    "in Optima's clone: pip install '.[hexagon]' (Linux x86-64 with glibc 2.35 or newer; Qualcomm's AI Stack License)"
+)
 
 
 def tools(kind: DeviceEnum) -> Sequence[Tool]:

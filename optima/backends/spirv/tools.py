@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from devices import DeviceEnum
 from optima.tools import Tool, program, python_package
 
-INSTALL = "pip install 'optima[spirv]'"
+INSTALL = "in Optima's clone: pip install '.[spirv]'"
 GLSLANG_INSTALL = f"{INSTALL}, or apt-get install glslang-tools"
 CLANG_INSTALL = f"{INSTALL}, or apt-get install clang-15 llvm-spirv-15"
 #: suffixes of Debian's packages of LLVM, newest first
@@ -18,7 +18,7 @@ _KERNEL = 'for {"flavour": "kernel"}'
 def tools(kind: DeviceEnum) -> Sequence[Tool]:
     """TVM's scheduling, a compiler for each flavour, and what validates and runs their output."""
     return (
-        python_package("apache-tvm", "scheduling", "pip install 'optima[compile]'"),
+        python_package("apache-tvm", "scheduling", "in Optima's clone: pip install '.[compile]'"),
         python_package(
             "slangpy",
             "SPIR-V from GLSL and its validation: the wheel holds glslang",

@@ -53,7 +53,7 @@ class Linker:
 def linker_tools(architecture: str) -> Sequence[Tool]:
     """ziglang and Debian's gcc for an architecture. Either will do: where one is here, the other is optional."""
     names = ARCHITECTURES[architecture]
-    zig = python_package("ziglang", "linking kernels", "pip install 'optima[cross]'")
+    zig = python_package("ziglang", "linking kernels", "in Optima's clone: pip install '.[cross]'")
     gcc = program(names.gcc, "linking kernels", f"apt-get install {names.debian}", optional=zig.found)
     if not gcc.found:
         return zig, gcc

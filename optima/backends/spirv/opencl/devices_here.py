@@ -10,7 +10,10 @@ from devices import DeviceEnum
 from optima.backends.spirv.errors import OpenClMissing
 from optima.backends.spirv.found import VENDORS, FoundDevice
 
-INSTALL = "pip install 'optima[spirv]', and the device's OpenCL driver ('optima[opencl-cpu]' is a CPU's: docs/spirv.md)"
+INSTALL = (
+    "in Optima's clone: pip install '.[spirv]', and the device's OpenCL driver "
+    "('.[opencl-cpu]' is a CPU's: docs/spirv.md)"
+)
 
 #: beginnings of CL_DEVICE_VENDOR, for those whose CL_DEVICE_VENDOR_ID is a number of the chip
 _NAMED = {"arm": DeviceEnum.DEVICE_KIND_MALI, "qualcomm": DeviceEnum.DEVICE_KIND_ADRENO}

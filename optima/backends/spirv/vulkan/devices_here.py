@@ -9,7 +9,10 @@ from typing import Any
 from optima.backends.spirv.errors import VulkanMissing
 from optima.backends.spirv.found import VENDORS, FoundDevice
 
-INSTALL = "pip install 'optima[spirv]', and the device's Vulkan driver (apt-get install libvulkan1 mesa-vulkan-drivers)"
+INSTALL = (
+    "in Optima's clone: pip install '.[spirv]', and the device's Vulkan driver "
+    "(apt-get install libvulkan1 mesa-vulkan-drivers)"
+)
 
 _IS_CPU = 4  # VK_PHYSICAL_DEVICE_TYPE_CPU
 _VULKAN_1_1 = (1 << 22) | (1 << 12)
