@@ -46,10 +46,20 @@ class SmallBlock(torch.nn.Module):
         return x + self.down(torch.nn.functional.gelu(self.up(self.second(x))))
 
 
+class SmallSelection(torch.nn.Module):
+    """Rows sorted and selected from along a middle axis: a loop over the axes before and behind it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        middle = x.kthvalue(2, dim=1, keepdim=True).values - x.median(dim=1, keepdim=True).values
+        largest, places = x.topk(2, dim=1)
+        return torch.cat([x.sort(dim=1).values, largest * places, middle], 1)
+
+
 #: name -> (the model's class, its input's shape)
 MODELS: dict[str, tuple[type[torch.nn.Module], tuple[int, ...]]] = {
     "cnn": (SmallCnn, (2, 3, 16, 16)),
     "block": (SmallBlock, (2, 9, 32)),
+    "selection": (SmallSelection, (2, 5, 4, 3)),
 }
 
 

@@ -14,17 +14,20 @@ _SOURCE, _BITCODE = "kernel.cl", "kernel.bc"
 _LANGUAGE = (
     "-x", "cl", "-cl-std=CL1.2", "-cl-no-stdinc", "-fno-builtin", "-fwrapv", "-ffp-contract=off", "-Wno-everything",
 )  # fmt: skip
+#: LLVM's optimiser makes integers of other widths than the text has (``i & 3`` in a loop becomes a count in 2 bits),
+#: and its SPIR-V backend takes the next wider type for them (2 bits: 8) without cutting off what is carried
+_UNOPTIMISED = ("-Xclang", "-disable-llvm-passes", "-mllvm", "-disable-lsr")
 
 
 def of_wheel() -> Compiler | None:
-    """ziglang's clang. At -O2 some of its modules are invalid, at -O1 hardly one; -O0 is the way out."""
+    """ziglang's clang, its optimiser left out; at -O0 it would also forbid the driver to inline."""
     package = python_package(WHEEL, "", "")
     if not package.found:
         return None
     run = (sys.executable, "-m", WHEEL, "clang", *_LANGUAGE, "-target", "spirv64v1.2")
 
     def steps(level: str) -> tuple[Step, ...]:
-        return (Step("ziglang's clang", (*run, level, "-c", _SOURCE, "-o", MODULE), MODULE),)
+        return (Step("ziglang's clang", (*run, level, *_UNOPTIMISED, "-c", _SOURCE, "-o", MODULE), MODULE),)
 
     return Compiler(WHEEL, ((WHEEL, package.version),), _SOURCE, ("-O1", "-O0"), steps)
 
