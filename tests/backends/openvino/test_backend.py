@@ -126,7 +126,7 @@ def test_a_blob_of_another_version_is_compiled_again(
         "subgraph_0.cpu.blob": blob.replace(b";isa=", b";isb=", 1),
         "subgraph_0.onnx": (folder / "subgraph_0.onnx").read_bytes(),
     }
-    view = SubgraphView("subgraph_0", meta, files, {}, meta["inputs"], meta["outputs"])
+    view = SubgraphView("subgraph_0", meta, files, {}, meta["inputs"], meta["outputs"], {})
     log = logging.getLogger("test")
     with caplog.at_level(logging.WARNING):
         load(view, DeviceRef(MYRIAD, 0), LoadEnv(1, True, log, present=False))
