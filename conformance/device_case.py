@@ -151,7 +151,8 @@ def _view(part: Graph, artifact: SubgraphArtifact) -> SubgraphView:
     for constant in artifact.constants:
         constants[constant.name] = aligned_empty(constant.array.shape, constant.dtype)
         constants[constant.name][...] = constant.array
-    return SubgraphView(part.name, meta, artifact.files, constants, part.inputs, part.outputs)
+    types = {name: part.type_of(name) for name in (*part.inputs, *part.outputs)}
+    return SubgraphView(part.name, meta, artifact.files, constants, part.inputs, part.outputs, types)
 
 
 def _fault(route: Route, made: Compiled) -> str:

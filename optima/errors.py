@@ -37,7 +37,7 @@ CLASSES = {
     "CalibrationError": "optima.calibration",
     "QuantisationError": "optima.quantise.qdq",
     "DeviceOptionError": "optima.backends.device_options",
-    "BadBundle": "optima.backends.onnx_simulation",
+    "BadBundle": "optima.backends.model_ports",
     "CommandTemplateError": "optima.backends.vendor_bundle.template",
     "UnknownCpu": "optima.kernels.target",
     "LinkError": "optima.kernels.errors",

@@ -158,6 +158,12 @@ class ModelMeta(_Strict):
     request_bytes: Count
     weight_bytes: Count
 
+    @property
+    def tensors(self) -> dict[str, TensorMeta]:
+        """Everything that crosses a border of a subgraph or of the model, by name."""
+        counts = [symbol.count for symbol in self.symbols]
+        return {t.name: t for t in (*counts, *self.borders, *self.outputs, *self.inputs)}
+
     def to_bytes(self) -> bytes:
         """The file: deterministic JSON, ``format_version`` first, then keys in order of the alphabet."""
         return json_bytes(self.model_dump(mode="json"))
@@ -175,20 +181,3 @@ def json_bytes(value: Mapping[str, Any]) -> bytes:
     if "format_version" in ordered:
         ordered = {"format_version": ordered.pop("format_version"), **ordered}
     return (json.dumps(ordered, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def why_not_a_path(path: str) -> str:
-    """Why ``path`` cannot name a file under an artifact's root; "" when it can.
-
-    A path has parts between single ``/``, none of them empty, ``.`` or ``..``, and no backslash or control
-    character, so that it means the same on every system and never leaves the root.
-    """
-    if not path or len(path.encode(errors="surrogatepass")) > 1024:
-        return "is empty or too long"
-    if path.startswith("/"):
-        return "is absolute"
-    if "\\" in path or not path.isprintable():
-        return "holds a backslash or a control character"
-    if any(part in ("", ".", "..") for part in path.split("/")):
-        return "has an empty, '.' or '..' part"
-    return ""

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from devices import Problem
 from optima.artifact.errors import COMPILE_AGAIN, ArtifactError
-from optima.artifact.manifest import FORMAT_VERSION, KERNEL_ABI, WEIGHTS, ModelMeta, SubgraphMeta, why_not_a_path
+from optima.artifact.manifest import FORMAT_VERSION, KERNEL_ABI, WEIGHTS, ModelMeta, SubgraphMeta
+from optima.backends.base import why_not_a_path
 
 _SHOWN = 20
 

@@ -19,11 +19,12 @@ import numpy as np
 
 from devices import Problem
 from optima.artifact.errors import COMPILE_AGAIN, ArtifactError
-from optima.artifact.manifest import MODEL_META, REPORT, WEIGHTS, FormMeta, ModelMeta, why_not_a_path
+from optima.artifact.manifest import MODEL_META, REPORT, WEIGHTS, FormMeta, ModelMeta, SubgraphMeta
 from optima.artifact.manifest_reading import parse_meta
 from optima.artifact.tree import Tree
 from optima.artifact.weights import Array, parse_weights
-from optima.backends.base import SubgraphView
+from optima.backends.base import SubgraphView, why_not_a_path
+from optima.graph import TensorType
 
 #: how often reading starts over because a compile replaced the folder meanwhile
 _ATTEMPTS = 20
@@ -67,7 +68,13 @@ class LoadedArtifact:
             constants=self._constants(meta.get("constants", []), form.meta_path),
             inputs=part.inputs,
             outputs=part.outputs,
+            types=self._types(part),
         )
+
+    def _types(self, part: SubgraphMeta) -> dict[str, TensorType]:
+        tensors = self.meta.tensors
+        names = [name for name in (*part.inputs, *part.outputs) if name in tensors]
+        return {name: TensorType(tensors[name].shape, tensors[name].dtype) for name in names}
 
     def _json(self, path: str) -> dict[str, Any]:
         try:

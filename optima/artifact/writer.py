@@ -18,9 +18,10 @@ from pathlib import Path
 from devices import InternalError, Problem
 from optima.artifact.exchange import exchange, replace_in_two_steps
 from optima.artifact.lock import hold
-from optima.artifact.manifest import MODEL_META, REPORT, FileMeta, ModelMeta, why_not_a_path
+from optima.artifact.manifest import MODEL_META, REPORT, FileMeta, ModelMeta
 from optima.artifact.target import Target, check_folder, check_target, explain
 from optima.artifact.workspace import recover, workspace
+from optima.backends.base import why_not_a_path
 
 __all__ = ["Target", "check_target", "write_model"]
 

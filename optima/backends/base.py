@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from devices import DeviceRef
-from optima.graph import Graph
+from optima.graph import Graph, TensorType
 from optima.ops.entry import Answer
 
 
@@ -94,6 +94,23 @@ class SubgraphArtifact:
     executed_on: str = ""
 
 
+def why_not_a_path(path: str) -> str:
+    """Why ``path`` cannot name a file under an artifact's root; "" when it can.
+
+    A path has parts between single ``/``, none of them empty, ``.`` or ``..``, and no backslash or control
+    character, so that it means the same on every system and never leaves the root.
+    """
+    if not path or len(path.encode(errors="surrogatepass")) > 1024:
+        return "is empty or too long"
+    if path.startswith("/"):
+        return "is absolute"
+    if "\\" in path or not path.isprintable():
+        return "holds a backslash or a control character"
+    if any(part in ("", ".", "..") for part in path.split("/")):
+        return "has an empty, '.' or '..' part"
+    return ""
+
+
 class Backend(Protocol):
     """The compile half. ``subgraph`` is the extracted graph of one part; its inputs and outputs are borders.
 
@@ -128,7 +145,11 @@ class Backend(Protocol):
 
 @dataclass(frozen=True)
 class SubgraphView:
-    """What ``load`` gets: bytes whose hashes were checked, the meta, named constants (64-byte aligned)."""
+    """What ``load`` gets: bytes whose hashes were checked, the meta, named constants (64-byte aligned).
+
+    ``types``: of the inputs and outputs, as ``model.meta`` states them and their buffers will be. The meta and the
+    files are to be checked against them: all hashes may be right in a folder that was put together of two.
+    """
 
     name: str
     meta: Mapping[str, Any]
@@ -136,6 +157,7 @@ class SubgraphView:
     constants: Mapping[str, np.ndarray[Any, Any]]
     inputs: Sequence[str]
     outputs: Sequence[str]
+    types: Mapping[str, TensorType]
 
 
 @dataclass(frozen=True)

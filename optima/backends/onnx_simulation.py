@@ -2,43 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
-from devices import UserError
 from optima.backends.base import LoadEnv, SubgraphView
+from optima.backends.model_ports import (
+    BadBundle,
+    Port,
+    QuantisedMeta,
+    file_of,
+    refuse_other_borders,
+    refuse_other_ports,
+)
+from optima.graph import TensorType
 from optima.tools import ToolMissing
 
 Array = np.ndarray[Any, Any]
 
 
-class BadBundle(UserError):
-    """A subgraph of a quantising device whose meta and files do not belong together.
+#: ONNX Runtime's words for dtypes, where they are not ours
+_DTYPES = {"float": "float32", "double": "float64"}
 
-    Example: a model folder written by another version of Optima. Fix: compile the model again.
-    """
+
+class QdqMeta(QuantisedMeta):
+    """``model``: the file with the QDQ model. ``device``: what it was made for."""
+
+    model: str
+    device: str
 
 
 class Simulation(Protocol):
     """Something that runs a model in place of a device. ``runs_on`` is what ``subgraph_info`` and the log say."""
 
     runs_on: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """The outputs, in the model's order. Any number of threads may call it."""
 
 
-def read_model(view: SubgraphView) -> bytes:
-    """The QDQ model that the meta names. Raises BadBundle."""
-    name = view.meta.get("model")
-    borders = [[t.get("name") for t in view.meta.get(key, ())] for key in ("inputs", "outputs")]
-    if view.meta.get("format_version") != 1 or not isinstance(name, str) or name not in view.files:
-        raise BadBundle(f"{view.name} holds no quantised model that is known here", hint="compile the model again")
-    if borders != [list(view.inputs), list(view.outputs)]:
-        raise BadBundle(f"{view.name}: its meta names other tensors than model.meta", hint="compile the model again")
-    return view.files[name]
+def read_model(view: SubgraphView, meta: QdqMeta) -> bytes:
+    """The QDQ model that the meta names. Raises BadBundle where its borders are not the subgraph's."""
+    refuse_other_borders(view, meta)
+    return file_of(view, meta.model)
+
+
+def ports_of(described: Iterable[tuple[str, Sequence[Any], str]]) -> tuple[Port, ...]:
+    """From ONNX Runtime's (name, shape, type) of inputs or outputs. An extent without a number becomes -1."""
+    return tuple(
+        Port(name, TensorType(tuple(e if isinstance(e, int) else -1 for e in shape), _dtype_of(kind)))
+        for name, shape, kind in described
+    )
+
+
+def _dtype_of(kind: str) -> str:
+    word = kind.removeprefix("tensor(").removesuffix(")")
+    return _DTYPES.get(word, word)
 
 
 def runtime_simulation(view: SubgraphView, model: bytes, env: LoadEnv) -> RuntimeSimulation:
@@ -66,6 +88,8 @@ class RuntimeSimulation:
 
     def __init__(self, session: Any, view: SubgraphView, version: str) -> None:
         self._session, self._inputs, self._outputs = session, list(view.inputs), list(view.outputs)
+        self.inputs = ports_of((p.name, p.shape, p.type) for p in session.get_inputs())
+        self.outputs = ports_of((p.name, p.shape, p.type) for p in session.get_outputs())
         self.runs_on = f"onnxruntime {version} on the CPU, the quantised model"
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
@@ -75,9 +99,10 @@ class RuntimeSimulation:
 
 
 class SimulatedSubgraph:
-    """The executable of a subgraph whose device is absent."""
+    """The executable of a subgraph whose device is absent. Raises BadBundle for a simulation of another model."""
 
     def __init__(self, view: SubgraphView, simulation: Simulation) -> None:
+        refuse_other_ports(view, simulation.inputs, simulation.outputs, "its model", widened=True)
         self.inputs, self.outputs = tuple(view.inputs), tuple(view.outputs)
         self.simulation = simulation
         self.runs_on = simulation.runs_on

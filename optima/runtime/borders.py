@@ -39,8 +39,7 @@ def plan_borders(meta: ModelMeta, constants: Mapping[str, Array], *, reuse: bool
     outputs from the subgraph that makes them to the end; the rest until the last subgraph that reads them, or, where
     subgraphs run at the same time and not ``reuse``, from the start to the end, too.
     """
-    counts = [symbol.count for symbol in meta.symbols]
-    tensors = {t.name: t for t in (*counts, *meta.borders, *meta.outputs, *meta.inputs)}
+    tensors, counts = meta.tensors, [symbol.count for symbol in meta.symbols]
     end = len(meta.subgraphs)
     lives = {t.name: [-1, end] for t in meta.inputs}
     problems = [p for n, a in constants.items() if (p := _constant_problem(n, a, tensors)) is not None]

@@ -39,7 +39,8 @@ def view_of(graph: Graph, artifact: SubgraphArtifact) -> SubgraphView:
     for constant in artifact.constants:
         constants[constant.name] = aligned_empty(constant.array.shape, constant.dtype)
         constants[constant.name][...] = constant.array
-    return SubgraphView(graph.name, artifact.meta, artifact.files, constants, graph.inputs, graph.outputs)
+    types = {name: graph.type_of(name) for name in (*graph.inputs, *graph.outputs)}
+    return SubgraphView(graph.name, artifact.meta, artifact.files, constants, graph.inputs, graph.outputs, types)
 
 
 def borders_of(graph: Graph, values: Mapping[str, Array]) -> dict[str, Array]:

@@ -16,6 +16,7 @@ from devices import DeviceRef
 from optima.artifact.reader import digest_of
 from optima.backends.base import LoadEnv, SubgraphView
 from optima.backends.llvm.load import BadSubgraph, load
+from optima.graph import TensorType
 from tests.native import kernels
 from tests.runtime import folders
 
@@ -186,7 +187,8 @@ def view(**changes: Any) -> SubgraphView:
         arena_bytes=192,
     )  # fmt: skip
     meta = {**part.meta_of("subgraph_0"), **changes}
-    return SubgraphView("subgraph_0", meta, {"double.so": part.kernels["double"]}, {}, ("x",), ("z",))
+    types = dict.fromkeys("xz", TensorType(shape, "float32"))
+    return SubgraphView("subgraph_0", meta, {"double.so": part.kernels["double"]}, {}, ("x",), ("z",), types)
 
 
 ENV = LoadEnv(threads=1, fallback=False, log=logging.getLogger("test"))

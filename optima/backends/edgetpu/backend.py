@@ -78,6 +78,7 @@ class EdgeTpuBackend:
         samples = widened_rows(calibration.at(subgraph.inputs, subgraph.name))
         emitted = _emitted(subgraph, options.dump_dir)
         payload = {
+            "name": subgraph.name,
             "model": serialized(emitted, to_be_int8=True),
             "samples": [{n: np.ascontiguousarray(a) for n, a in sample.items()} for sample in samples],
             "inputs": list(subgraph.inputs),

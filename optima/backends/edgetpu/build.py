@@ -14,6 +14,8 @@ from optima.backends.edgetpu.compiler import compiled
 from optima.backends.edgetpu.options import TpuOptions
 from optima.backends.edgetpu.quantise import quantised
 from optima.backends.edgetpu.runner import Runner
+from optima.backends.quantised import step
+from optima.backends.tool_folder import tool_folder
 from optima.quantise import MOST_DB, QuantisationError, sqnr_db
 
 #: files of a job's result
@@ -22,18 +24,21 @@ INT8, COMPILED, REPORT = "model.tflite", "model_edgetpu.tflite", "report.json"
 
 def build(payload: Mapping[str, Any]) -> bytes:
     """``payload``: ``model`` (float), ``samples`` (dicts of arrays by input), ``inputs``, ``outputs``, ``options``,
-    ``compiler`` (a path, or ""). Gives the packed files.
+    ``compiler`` (a path, or ""), ``name`` (the subgraph's, for errors). Gives the packed files.
 
     Raises QuantisationError, and ToolFailed where the compiler fails.
     """
     options = TpuOptions(**payload["options"])
-    model = quantised(payload["model"], payload["samples"])
-    ratios = _ratios(payload, model)
-    _refuse_low(ratios, options.min_sqnr_db)
+    with step(payload["name"], "quantise"):
+        model = quantised(payload["model"], payload["samples"])
+        ratios = _ratios(payload, model)
+        _refuse_low(ratios, options.min_sqnr_db)
     files = {INT8: model}
     report: dict[str, Any] = {"sqnr_db": ratios, "operators": []}
     if payload["compiler"]:
-        files[COMPILED], report["operators"] = compiled(payload["compiler"], model, options)
+        with tool_folder("optima-edgetpu-", f"{payload['name']}, step 'compile with edgetpu_compiler'") as folder:
+            (folder / INT8).write_bytes(model)  # the file that the command in an error names
+            files[COMPILED], report["operators"] = compiled(payload["compiler"], model, options)
     files[REPORT] = json.dumps(report, sort_keys=True).encode()
     return pack(files)
 

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from devices import DeviceEnum, DeviceRef, UserError
+from devices import DeviceEnum, DeviceRef, InternalError, UserError
 from optima.backends.base import LoadEnv, SubgraphView
 from optima.backends.edgetpu.hardware import LIBRARY, edge_tpus, has_runtime
-from optima.backends.edgetpu.runner import Runner, litert
+from optima.backends.edgetpu.meta import TpuMeta
+from optima.backends.edgetpu.runner import Delegate, Runner, litert, ports_of
+from optima.backends.model_ports import BadBundle, file_of, read_meta, refuse_other_borders, refuse_other_ports
 
 Array = np.ndarray[Any, Any]
 
@@ -32,37 +34,50 @@ def present(device: DeviceRef) -> bool:
 
 
 def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> EdgeTpuExecutable:
-    """Raises LitertMissing, UserError for a folder without its files, and NotCompiledForTpu where the device is here,
-    its file is not, and no fallback is allowed."""
+    """Raises LitertMissing, BadBundle for files that do not fit together, and NotCompiledForTpu where the device is
+    here, its file is not, and no fallback is allowed."""
     litert()
-    compiled, int8 = f"{view.name}_edgetpu.tflite", f"{view.name}.tflite"
-    if env.present and compiled in view.files:
-        return EdgeTpuExecutable(view, view.files[compiled], env.threads, (LIBRARY, {"device": f":{device.index}"}))
+    meta = read_meta(TpuMeta, view)
+    refuse_other_borders(view, meta)
+    if env.present and meta.compiled_for_device:
+        delegate: Delegate = (LIBRARY, {"device": f":{device.index}"})
+        return EdgeTpuExecutable(view, _model_of(view, meta.artifact), env.threads, delegate)
     if env.present and not env.fallback:
         raise NotCompiledForTpu(
-            f"{view.name} was not compiled for the Edge TPU: {compiled} is missing",
-            hint=f"in its folder run: {view.meta.get('next_command', '')}; or compile the model again where "
+            f"{view.name} was not compiled for the Edge TPU: it has {meta.int8_model} only",
+            hint=f"in its folder run: {meta.next_command}; or compile the model again where "
             "edgetpu_compiler is installed, or pass fallback=True to run it on the CPU",
         )
-    if int8 not in view.files:
-        raise UserError(f"{view.name} has no {int8}", hint="compile the model again")
+    model = _model_of(view, meta.int8_model)
     say = env.log.warning if env.present else env.log.info  # an absent device was warned of already
     say("%s: LiteRT on the CPU simulates %s with the int8 model", view.name, device)
-    return EdgeTpuExecutable(view, view.files[int8], env.threads, None)
+    return EdgeTpuExecutable(view, model, env.threads, None)
+
+
+def _model_of(view: SubgraphView, name: str) -> bytes:
+    """A model file, with the subgraph's inputs and outputs. Raises BadBundle."""
+    model = file_of(view, name)
+    try:
+        inputs, outputs = ports_of(model)
+    except InternalError as error:
+        raise BadBundle(f"{view.name}: {name}: {error.message}", hint="compile the model again") from error
+    refuse_other_ports(view, inputs, outputs, name, widened=True)
+    return model
 
 
 class EdgeTpuExecutable:
     """A model's bytes; each request has an interpreter of its own, which runs one inference at a time."""
 
-    def __init__(
-        self, view: SubgraphView, model: bytes, threads: int, delegate: tuple[str, Mapping[str, str]] | None
-    ) -> None:
+    def __init__(self, view: SubgraphView, model: bytes, threads: int, delegate: Delegate | None) -> None:
         self._view, self._model, self._threads, self._delegate = view, model, threads, delegate
         self.runs_on = "" if delegate else "LiteRT on the CPU, the int8 model"
 
     def bind(self, borders: Mapping[str, Array]) -> EdgeTpuInvocation:
-        """An interpreter over these buffers."""
-        runner = Runner(self._model, self._threads, self._delegate)
+        """An interpreter over these buffers. Raises BadBundle for a model that LiteRT reads and cannot run."""
+        try:
+            runner = Runner(self._model, self._threads, self._delegate)
+        except InternalError as error:
+            raise BadBundle(f"{self._view.name}: {error.message}", hint="compile the model again") from error
         return EdgeTpuInvocation(runner, self._view.inputs, self._view.outputs, borders)
 
 

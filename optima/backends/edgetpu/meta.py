@@ -5,14 +5,25 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from optima.backends.edgetpu.compiler import command, counts
 from optima.backends.edgetpu.options import TpuOptions
 from optima.backends.edgetpu.quantise import SCHEME
+from optima.backends.model_ports import QuantisedMeta
 from optima.graph import Graph
 
 FORMAT, FORMAT_VERSION = "tflite-int8", 1
+
+
+class TpuMeta(QuantisedMeta):
+    """What loading needs. ``artifact`` is the device's own file where ``compiled_for_device``, else the int8 model."""
+
+    format: Literal["tflite-int8"]
+    artifact: str
+    int8_model: str
+    compiled_for_device: bool
+    next_command: str
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from devices import InternalError
+from optima.backends.model_ports import Port
+from optima.graph import TensorType
 from optima.tools import NotUsableHere
 
 Array = np.ndarray[Any, Any]
+#: a library's name, and its options
+Delegate = tuple[str, Mapping[str, str]]
 
 
 class LitertMissing(NotUsableHere):
@@ -33,27 +38,52 @@ def litert() -> Any:
     return interpreter
 
 
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, ValueError, OSError) as error:
+        raise InternalError(f"LiteRT refuses the model: {error}") from error
+
+
+def _interpreter(model: bytes, threads: int, delegate: Delegate | None) -> Any:
+    module = litert()
+    delegates = [] if delegate is None else [module.load_delegate(delegate[0], dict(delegate[1]))]
+    return module.Interpreter(
+        model_content=model,
+        num_threads=threads,
+        experimental_delegates=delegates,
+        # Without XNNPACK: its kernels differ from one processor to the next.
+        experimental_op_resolver_type=module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+
+
+def ports_of(model: bytes) -> tuple[list[Port], list[Port]]:
+    """A model's inputs and outputs; it need not be one that runs without its device.
+
+    Raises LitertMissing, and InternalError for what LiteRT does not read.
+    """
+    with _refusals():
+        found = _interpreter(model, 1, None)
+        inputs, outputs = found.get_input_details(), found.get_output_details()
+    return [_port(tensor) for tensor in inputs], [_port(tensor) for tensor in outputs]
+
+
+def _port(tensor: Mapping[str, Any]) -> Port:
+    return Port("", TensorType(tuple(tensor["shape"].tolist()), np.dtype(tensor["dtype"]).name))
+
+
 class Runner:
     """One interpreter with memory of its own; one run at a time.
 
-    ``delegate`` (a library's name, its options) hands the operators that it knows to a device.
+    ``delegate`` hands the operators that it knows to a device.
     """
 
-    def __init__(self, model: bytes, threads: int = 1, delegate: tuple[str, Mapping[str, str]] | None = None) -> None:
+    def __init__(self, model: bytes, threads: int = 1, delegate: Delegate | None = None) -> None:
         """Raises LitertMissing, and InternalError for a model or a delegate that the runtime refuses."""
-        module = litert()
-        try:
-            delegates = [] if delegate is None else [module.load_delegate(delegate[0], dict(delegate[1]))]
-            self._interpreter = module.Interpreter(
-                model_content=model,
-                num_threads=threads,
-                experimental_delegates=delegates,
-                # Without XNNPACK: its kernels differ from one processor to the next.
-                experimental_op_resolver_type=module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-            )
+        with _refusals():
+            self._interpreter = _interpreter(model, threads, delegate)
             self._interpreter.allocate_tensors()
-        except (RuntimeError, ValueError, OSError) as error:
-            raise InternalError(f"LiteRT refuses the model: {error}") from error
         self._inputs = [d["index"] for d in self._interpreter.get_input_details()]
         self._outputs = [d["index"] for d in self._interpreter.get_output_details()]
 

@@ -11,6 +11,7 @@ import numpy as np
 from devices import Problem, UserError
 from optima.backends.base import SubgraphView
 from optima.backends.llvm.meta import BufferMeta, LlvmSubgraph, PlannedSubgraph
+from optima.graph import TensorType
 from optima.native import ALIGNMENT, KERNEL_ABI, is_aligned
 
 Array = np.ndarray[Any, Any]
@@ -70,7 +71,7 @@ def _versions(meta: LlvmSubgraph) -> Iterator[Problem]:
 
 
 def name_problems(meta: PlannedSubgraph, view: SubgraphView) -> Iterator[Problem]:
-    """Names of buffers, kernels and files that stand for two things, or for none."""
+    """Names of buffers, kernels and files that stand for two things, or for none; borders that are not the view's."""
     named = {"buffer": [b.name for b in meta.buffers], "kernel": [k.name for k in meta.kernels]}
     for what, names in named.items():
         for name, times in Counter(names).items():
@@ -82,9 +83,14 @@ def name_problems(meta: PlannedSubgraph, view: SubgraphView) -> Iterator[Problem
         for file in kernel.files:
             if file not in view.files:
                 yield Problem(kernel.name, f"its file {file} is not in the folder")
+    for what, own, stated in (("inputs", meta.inputs, view.inputs), ("outputs", meta.outputs, view.outputs)):
+        if tuple(own) != tuple(stated):
+            yield Problem(what, f"are {', '.join(own) or 'none'}; model.meta says {', '.join(stated) or 'none'}")
     for name in (*meta.inputs, *meta.outputs):
         if name not in buffers or buffers[name].kind != "border":
             yield Problem(name, "is an input or output without a border buffer")
+        elif (kind := TensorType(buffers[name].shape, buffers[name].dtype)) != view.types.get(name, kind):
+            yield Problem(name, f"is {kind.dtype}{list(kind.shape)} here, and another type in model.meta")
     for i, call in enumerate(meta.calls):
         if call.kernel not in kernels:
             yield Problem(f"call {i}", f"there is no kernel {call.kernel}")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from optima.backends.openvino.core import core_of_process
 from optima.backends.openvino.tools import base_tools
-from optima.tools import ToolFailed, require, run_tool
+from optima.backends.tool_folder import tool_folder
+from optima.tools import ToolFailed, require, run_tool, tool_failed
 
 _ELF = b"\x7felf"  # MYRIAD's blobs begin with it in small letters
 #: the compiler's own settings, by the name of our option
@@ -38,7 +38,7 @@ def compile_blob(payload: Mapping[str, Any]) -> bytes:
         blob: bytes = compiled.export_model().getvalue()
     except RuntimeError as error:
         raise ToolFailed(
-            f"OpenVINO cannot compile {payload['name']} for {payload['plugin']}: {error}",
+            f"{payload['name']}, step 'compile for {payload['plugin']}': OpenVINO cannot compile it: {error}",
             hint="map these ops to another device, or update openvino",
         ) from error
     return blob
@@ -51,15 +51,13 @@ def compile_myriad(payload: Mapping[str, Any]) -> bytes:
     """
     script = Path(__file__).with_name("myriad_compiler.py")
     config = {_MYRIAD_CONFIG[key]: str(value) for key, value in payload["chip"].items()}
-    with tempfile.TemporaryDirectory(prefix="optima-myriad-") as folder:
-        source, blob = Path(folder) / "subgraph.onnx", Path(folder) / "subgraph.blob"
+    doing = f"{payload['name']}, step 'compile for MYRIAD'"
+    with tool_folder("optima-myriad-", doing) as folder:
+        source, blob = folder / "subgraph.onnx", folder / "subgraph.blob"
         source.write_bytes(payload["onnx"])
         command = [payload["python"], script, source, blob, json.dumps(config, sort_keys=True)]
-        run_tool(command, timeout_s=payload["timeout_s"], folder=Path(folder), wrote=blob)
+        said = run_tool(command, timeout_s=payload["timeout_s"], folder=folder, wrote=blob)
         made = blob.read_bytes()
-    if not made.startswith(_ELF):
-        raise ToolFailed(
-            f"the MYRIAD compiler wrote something for {payload['name']} that is no blob",
-            hint=f"run {script.name} by hand with {payload['python']}",
-        )
+        if not made.startswith(_ELF):
+            raise tool_failed(command, "wrote something that is no blob", said)
     return made

@@ -5,20 +5,27 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
-from devices import DeviceEnum, DeviceRef, Family, Problem, UserError
+from devices import DeviceEnum, DeviceRef, Family
 from optima.backends.base import LoadEnv, SubgraphView
+from optima.backends.model_ports import Port, file_of, read_meta, refuse_other_ports
 from optima.backends.openvino.core import core_of_process
 from optima.backends.openvino.meta import CPU_BLOB, DEVICE_BLOB, OpenvinoSubgraph
 from optima.backends.openvino.tools import INSTALL
+from optima.graph import TensorType
 from optima.tools import NotUsableHere, ToolMissing
 
 Array = np.ndarray[Any, Any]
 _AGAIN = "compile the model again, or copy its folder again, whole"
+#: OpenVINO's words for dtypes
+_DTYPES = {
+    "f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16", "i64": "int64", "i32": "int32",
+    "i16": "int16", "i8": "int8", "u8": "uint8", "boolean": "bool",
+}  # fmt: skip
 _HOST_KINDS = (DeviceEnum.DEVICE_KIND_X64,)
 
 
@@ -43,20 +50,40 @@ def present(device: DeviceRef) -> bool:
 def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> OpenvinoExecutable:
     """Import the blob; on a version, an instruction set or a device other than its own, compile the ONNX form.
 
-    Raises ToolMissing where OpenVINO is not installed, UserError for a meta that breaks its format, BlobRefused.
+    Raises ToolMissing where OpenVINO is not installed, BadBundle for files that do not fit together, BlobRefused.
     """
     if importlib.util.find_spec("openvino") is None:
         raise ToolMissing(f"{view.name} runs on OpenVINO, which is not installed", hint=INSTALL)
-    try:
-        meta = OpenvinoSubgraph.model_validate(view.meta)
-    except ValidationError as error:
-        rows = [Problem(".".join(map(str, f["loc"])), f["msg"]) for f in error.errors(include_url=False)]
-        raise UserError(f"{view.name}.meta breaks its format", problems=rows[:20], hint=_AGAIN) from None
-    missing = [name for name in (meta.blob, meta.onnx) if name not in view.files]
-    if missing:
-        raise UserError(f"{view.name} has no {' and no '.join(missing)}", hint=_AGAIN)
+    meta = read_meta(OpenvinoSubgraph, view)
+    for name in (meta.blob, meta.onnx):
+        file_of(view, name)
     plugin = meta.plugin if env.present and meta.format == DEVICE_BLOB else "CPU"
-    return OpenvinoExecutable(meta, _compiled(meta, view, plugin, env), plugin)
+    compiled = _compiled(meta, view, plugin, env)
+    _refuse_other(meta, view, compiled)
+    return OpenvinoExecutable(meta, compiled, plugin)
+
+
+def _refuse_other(meta: OpenvinoSubgraph, view: SubgraphView, compiled: Any) -> None:
+    """Raise BadBundle unless the meta's borders and the compiled model's ports are those of the subgraph."""
+    unknown = TensorType((), "")
+    inputs, outputs = ([Port(n, view.types.get(n, unknown)) for n in ns] for ns in (meta.inputs, meta.outputs))
+    refuse_other_ports(view, inputs, outputs, f"{view.name}.meta")
+    inputs, outputs = _described(view.inputs, compiled.inputs), _described(view.outputs, compiled.outputs)
+    if len(inputs) < len(view.inputs):  # OpenVINO drops inputs that nothing reads
+        read = [port.name for port in inputs]
+        view = replace(view, inputs=[name for name in view.inputs if name in read])
+    refuse_other_ports(view, inputs, outputs, meta.blob)
+
+
+def _described(names: Sequence[str], ports: Sequence[Any]) -> list[Port]:
+    by_port = {id(port): name for name, port in _ports(names, ports).items()}
+    return [Port(by_port.get(id(port), "another"), _type_of(port)) for port in ports]
+
+
+def _type_of(port: Any) -> TensorType:
+    shape = port.get_partial_shape()
+    extents = tuple(int(e.get_length()) if e.is_static else -1 for e in shape) if shape.rank.is_static else (-1,)
+    return TensorType(extents, _DTYPES.get(port.get_element_type().get_type_name(), "unknown"))
 
 
 def _compiled(meta: OpenvinoSubgraph, view: SubgraphView, plugin: str, env: LoadEnv) -> Any:

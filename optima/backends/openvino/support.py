@@ -6,15 +6,15 @@ So is the old interpreter that compiles for MYRIAD, where there is one.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from optima.backends.openvino.core import core_of_process
+from optima.backends.tool_folder import tool_folder
 from optima.graph import Graph
 from optima.onnx_export import to_onnx
 from optima.ops.entry import Answer, No, Yes
-from optima.tools import ToolFailed, run_tool
+from optima.tools import run_tool, tool_failed
 
 #: what OpenVINO 2026.4 takes and computes otherwise than ONNX says; found by ``python -m conformance.devices``
 _OTHERWISE = {
@@ -37,27 +37,31 @@ def myriad_answers(graph: Graph, names: Sequence[str], python: str, opset: int, 
     """What the MYRIAD compiler of the old interpreter ``python`` answers for each op. Raises ToolFailed."""
     if not names:
         return {}
-    with tempfile.TemporaryDirectory(prefix="optima-myriad-") as folder:
-        place = Path(folder)
+    with tool_folder("optima-myriad-", "asking which operators MYRIAD takes") as place:
         paths = [place / "whole.onnx", *(place / f"op_{k}.onnx" for k in range(len(names)))]
         for path, chosen in zip(paths, (names, *([name] for name in names)), strict=True):
             path.write_bytes(to_onnx(_part(graph, chosen), opset))
         answers, script = place / "answers.json", Path(__file__).with_name("myriad_support.py")
-        run_tool([python, script, answers, *paths], timeout_s=timeout_s, folder=place, wrote=answers)
-        reasons = _read_answers(answers.read_text(errors="replace"), len(names), script.name)
+        command: list[str | Path] = [python, script, answers, *paths]
+        said = run_tool(command, timeout_s=timeout_s, folder=place, wrote=answers)
+        text = answers.read_text(errors="replace")
+        reasons = _read_answers(text, len(names))
+        if reasons is None:
+            raise tool_failed(command, f"wrote something that is no list of answers: {text[:200]!r}", said)
     return {
         name: No(f"the MYRIAD compiler does not take it: {reason}") if reason else Yes()
         for name, reason in zip(names, reasons or [""] * len(names), strict=True)
     }
 
 
-def _read_answers(text: str, count: int, script: str) -> list[str]:
+def _read_answers(text: str, count: int) -> list[str] | None:
+    """The reasons; None for what is no such list."""
     try:
         reasons = json.loads(text)
     except ValueError:
         reasons = None
     if not isinstance(reasons, list) or len(reasons) not in (0, count) or not all(isinstance(r, str) for r in reasons):
-        raise ToolFailed(f"{script} wrote something that is no list of answers: {text[:200]!r}", hint="run it by hand")
+        return None
     return reasons
 
 

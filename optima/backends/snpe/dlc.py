@@ -8,41 +8,40 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from optima.tools import ToolFailed
+from optima.tools import tool_failed
 
 #: entries that say when and by what command it was made: they differ from run to run
 _HISTORY = "dlc.metadata"
 
 
-def the_only_dlc(folder: Path, tool: str, said: str) -> bytes:
-    """The ``.dlc`` in ``folder``. Raises ToolFailed for none, several, or a file that is no DLC."""
+def the_only_dlc(
+    folder: Path, command: Sequence[str], said: str, *, env: Mapping[str, str] | None = None, called: str = ""
+) -> bytes:
+    """The ``.dlc`` that ``command`` wrote into ``folder``, saying ``said``; ``env`` and ``called`` as for ``run_tool``.
+
+    Raises ToolFailed for none, several, or a file that is no archive with an entry ``model``.
+    """
     found = sorted(folder.glob("*.dlc")) if folder.is_dir() else []
     if len(found) != 1:
         names = ", ".join(p.name for p in found) or "none"
-        raise ToolFailed(
-            f"{tool} wrote {len(found)} .dlc files where one was expected: {names}",
-            hint=f"it said: {said.strip()[-500:] or 'nothing'}",
-        )
+        how = f"wrote {len(found)} .dlc files where one was expected: {names}"
+        raise tool_failed(command, how, said, env=env, called=called)
     data = found[0].read_bytes()
-    refuse_other(data, tool, said)
+    if not _has_model(data):
+        how = f"wrote a file that is no DLC: {len(data)} bytes without the entry 'model'"
+        raise tool_failed(command, how, said, env=env, called=called)
     return data
 
 
-def refuse_other(data: bytes, tool: str, said: str) -> None:
-    """Raise ToolFailed unless the bytes are an archive with an entry ``model``."""
+def _has_model(data: bytes) -> bool:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            has_model = "model" in archive.namelist()
+            return "model" in archive.namelist()
     except zipfile.BadZipFile:
-        has_model = False
-    if not has_model:
-        raise ToolFailed(
-            f"{tool} wrote a file that is no DLC: {len(data)} bytes without the entry 'model'",
-            hint=f"it said: {said.strip()[-500:] or 'nothing'}",
-        )
+        return False
 
 
 def content_sha256(data: bytes) -> str:

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from optima.backends.onnx_simulation import ports_of
 from optima.backends.snpe.qnn import command
 from optima.tools import ToolFailed
 
@@ -33,10 +34,9 @@ class Emulator:
 
     runs_on = "HTP emulation by onnxruntime-qnn"
 
-    def __init__(self, model: bytes, options: Mapping[str, str], outputs: Sequence[tuple[int, ...]]) -> None:
-        """``outputs``: their shapes. Raises ToolFailed when it does not start or cannot take the model."""
+    def __init__(self, model: bytes, options: Mapping[str, str]) -> None:
+        """Raises ToolFailed when it does not start or cannot take the model."""
         self._lock = threading.Lock()
-        self._shapes = [tuple(shape) for shape in outputs]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._connection, theirs = Pipe()
         with theirs:
@@ -52,14 +52,16 @@ class Emulator:
         with self._lock:
             self._send(json.dumps(dict(options)).encode())
             self._send(model)
-            self._receive(_START_S)
+            ports = json.loads(self._receive(_START_S)[1:])
+        self.inputs, self.outputs = ports_of(ports["inputs"]), ports_of(ports["outputs"])
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """float32 arrays in the model's order. Raises ToolFailed when the emulator fails."""
         with self._lock:
             values = np.frombuffer(self._answer(inputs), np.float32, offset=1)
-        ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes])
-        return [p.reshape(s) for p, s in zip(np.split(values, ends[:-1]), self._shapes, strict=True)]
+        kinds = [port.type for port in self.outputs]
+        ends = np.cumsum([kind.numel for kind in kinds])
+        return [p.reshape(k.shape) for p, k in zip(np.split(values, ends[:-1]), kinds, strict=True)]
 
     def _answer(self, inputs: Sequence[Array]) -> bytes:
         try:

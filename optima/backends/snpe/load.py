@@ -7,10 +7,25 @@ import os
 
 from devices import DeviceRef, UserError
 from optima.backends.base import LoadEnv, SubgraphView
-from optima.backends.onnx_simulation import SimulatedSubgraph, Simulation, read_model, runtime_simulation
+from optima.backends.model_ports import read_meta
+from optima.backends.onnx_simulation import (
+    QdqMeta,
+    SimulatedSubgraph,
+    Simulation,
+    read_model,
+    runtime_simulation,
+)
 from optima.backends.snpe.emulator import Emulator
 from optima.backends.snpe.qnn import provider_options
 from optima.tools import ToolFailed
+
+
+class HexagonMeta(QdqMeta):
+    """``soc_model``, ``htp_arch``: the chip that is emulated."""
+
+    soc_model: int
+    htp_arch: int
+
 
 _CHOICE = "OPTIMA_HEXAGON_SIMULATOR"
 _CHOICES = ("", "htp", "onnxruntime")
@@ -25,20 +40,21 @@ def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> SimulatedSubgra
     """The quantised model on the HTP emulation where onnxruntime-qnn is installed, else on ONNX Runtime.
 
     ``OPTIMA_HEXAGON_SIMULATOR`` is "htp" or "onnxruntime" to choose. Raises UserError for another value, ToolMissing
-    without onnxruntime, and ArtifactError's kin for a meta that is not ours.
+    without onnxruntime, BadBundle for files that do not fit, ToolFailed where the chosen emulation does not start.
     """
     choice = os.environ.get(_CHOICE, "")
     if choice not in _CHOICES:
         raise UserError(f"{_CHOICE} is {choice!r}", hint="use htp or onnxruntime, or unset it")
-    model = read_model(view)
+    meta = read_meta(HexagonMeta, view)
+    model = read_model(view, meta)
     simulation: Simulation | None = None
     if choice == "htp" or (choice == "" and importlib.util.find_spec("onnxruntime_qnn") is not None):
-        chip = provider_options(int(view.meta["soc_model"]), int(view.meta["htp_arch"]))
+        chip = provider_options(meta.soc_model, meta.htp_arch)
         try:
-            simulation = Emulator(model, chip, [tuple(t["shape"]) for t in view.meta["outputs"]])
+            simulation = Emulator(model, chip)
         except ToolFailed as error:
             if choice == "htp":
-                raise
+                raise ToolFailed(f"{view.name}, step 'load': {error.message}", hint=error.hint) from error
             env.log.warning("%s: no HTP emulation, ONNX Runtime simulates: %s", view.name, error.message)
     simulation = simulation or runtime_simulation(view, model, env)
     env.log.warning("%s: %s is simulated: %s", view.name, device, simulation.runs_on)

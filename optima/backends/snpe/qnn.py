@@ -29,8 +29,9 @@ def dlc_of(model: bytes, options: Mapping[str, str], folder: Path, timeout_s: fl
     """The ``.dlc`` of a QDQ model, made in ``folder``. Raises ToolFailed unless there is exactly one."""
     (folder / "model.onnx").write_bytes(model)
     (folder / "options.json").write_text(json.dumps(dict(options)))
-    said = run_tool(command("compile", folder), timeout_s=timeout_s)
-    return the_only_dlc(folder / "dlc", "onnxruntime-qnn", said)
+    argv = command("compile", folder)
+    said = run_tool(argv, timeout_s=timeout_s, called="onnxruntime-qnn")
+    return the_only_dlc(folder / "dlc", argv, said, called="onnxruntime-qnn")
 
 
 def left_out(models: Sequence[bytes], options: Mapping[str, str], folder: Path, timeout_s: float) -> list[str | None]:

@@ -75,7 +75,8 @@ def _left_out(model: bytes, options: Mapping[str, str]) -> str:
 def serve(connection: Connection) -> None:
     """A request is the bytes of all inputs, float32, one after the other; so is the answer, after a first byte 1.
 
-    First come the options (JSON) and the model. An answer that begins with a byte 0 is an error's text.
+    First come the options (JSON) and the model; the first answer is JSON: its ports as ONNX Runtime describes them.
+    An answer that begins with a byte 0 is an error's text.
     """
     import numpy as np
 
@@ -85,8 +86,10 @@ def serve(connection: Connection) -> None:
     except Exception as error:  # noqa: BLE001 - the other side raises it
         connection.send_bytes(b"\0" + str(error).encode())
         return
-    connection.send_bytes(b"\1")
     inputs, outputs = session.get_inputs(), [o.name for o in session.get_outputs()]
+    described = {"inputs": inputs, "outputs": session.get_outputs()}
+    ports = {key: [(p.name, p.shape, p.type) for p in found] for key, found in described.items()}
+    connection.send_bytes(b"\1" + json.dumps(ports).encode())
     while True:
         try:
             values = np.frombuffer(connection.recv_bytes(), np.float32)

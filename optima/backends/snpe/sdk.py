@@ -120,8 +120,8 @@ def convert(sdk: Sdk, model: bytes, samples: Mapping[str, Array], folder: Path, 
     made = _fresh(folder / "float") / "model.dlc"
     shapes = {name: array.shape[1:] for name, array in samples.items()}
     argv = sdk.convert_command("model.onnx", "float/model.dlc", shapes)
-    said = run_tool(argv, timeout_s=timeout_s, env=sdk.environment, folder=folder, wrote=made)
-    the_only_dlc(made.parent, sdk.converter, said)
+    said = run_tool(argv, timeout_s=timeout_s, env=sdk.environment, folder=folder, wrote=made, called=sdk.converter)
+    the_only_dlc(made.parent, argv, said, env=sdk.environment, called=sdk.converter)
     return made
 
 
@@ -130,8 +130,8 @@ def quantise_dlc(sdk: Sdk, samples: Mapping[str, Array], folder: Path, scheme: S
     _write(folder, calibration_files(samples))
     made = _fresh(folder / "quantised") / "model.dlc"
     argv = sdk.quantise_command("float/model.dlc", "quantised/model.dlc", scheme)
-    said = run_tool(argv, timeout_s=timeout_s, env=sdk.environment, folder=folder, wrote=made)
-    return the_only_dlc(made.parent, sdk.quantiser, said)
+    said = run_tool(argv, timeout_s=timeout_s, env=sdk.environment, folder=folder, wrote=made, called=sdk.quantiser)
+    return the_only_dlc(made.parent, argv, said, env=sdk.environment, called=sdk.quantiser)
 
 
 def _fresh(folder: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,8 @@ from pathlib import Path
 
 from optima.backends.spirv.tools import validator
 from optima.backends.spirv.words import BadSpirv, capabilities, cleaned
-from optima.tools import Tool, ToolFailed, ask_tool, run_tool, tool_failed
+from optima.backends.tool_folder import tool_folder
+from optima.tools import Tool, ask_tool, run_tool, tool_failed
 
 #: seconds that a compiler or validator may take for one kernel
 TIMEOUT_S = 120
@@ -71,17 +71,9 @@ def module_of(text: str, compiler: Compiler) -> bytes:
     Raises ToolFailed for a tool that fails, hangs or writes what is no SPIR-V: its files are then kept, so that the
     command in the hint can be repeated. Raises BadSpirv where no level gives a valid module.
     """
-    folder = Path(tempfile.mkdtemp(prefix="optima-"))
-    (folder / compiler.source).write_text(text)
-    try:
-        module = _valid(text, compiler, folder)
-    except ToolFailed as error:
-        raise ToolFailed(error.message, hint=f"in {folder}, {error.hint}") from error
-    except BadSpirv:
-        shutil.rmtree(folder)
-        raise
-    shutil.rmtree(folder)
-    return module
+    with tool_folder("optima-") as folder:
+        (folder / compiler.source).write_text(text)
+        return _valid(text, compiler, folder)
 
 
 def _valid(text: str, compiler: Compiler, folder: Path) -> bytes:

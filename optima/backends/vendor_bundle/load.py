@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from devices import DeviceRef
 from optima.backends.base import LoadEnv, SubgraphView
-from optima.backends.onnx_simulation import SimulatedSubgraph, read_model, runtime_simulation
+from optima.backends.model_ports import read_meta
+from optima.backends.onnx_simulation import QdqMeta, SimulatedSubgraph, read_model, runtime_simulation
 
 
 def present(device: DeviceRef) -> bool:
@@ -13,7 +14,7 @@ def present(device: DeviceRef) -> bool:
 
 
 def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> SimulatedSubgraph:
-    """The quantised model on ONNX Runtime. Raises ToolMissing without it, BadBundle for a meta that is not ours."""
-    simulation = runtime_simulation(view, read_model(view), env)
+    """The quantised model on ONNX Runtime. Raises ToolMissing without it, BadBundle for files that do not fit."""
+    simulation = runtime_simulation(view, read_model(view, read_meta(QdqMeta, view)), env)
     env.log.warning("%s: %s is simulated: %s", view.name, device, simulation.runs_on)
     return SimulatedSubgraph(view, simulation)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -105,6 +107,10 @@ def test_its_failures_are_shown(
         compile_with(graph, tmp_path, body, monkeypatch)
     assert match in str(failed.value) + "".join(getattr(failed.value, "__notes__", ()))
     assert "--out_dir . model.tflite" in failed.value.hint
+    assert "subgraph_0, step 'compile with edgetpu_compiler'" in str(failed.value)
+    (kept,) = re.findall(r"in (/\S*optima-edgetpu-\w+), repeat it with", failed.value.hint)
+    assert (Path(kept) / "model.tflite").read_bytes()[4:8] == b"TFL3"
+    shutil.rmtree(kept)
     assert not (tmp_path / "out/Net").exists()
 
 

@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from optima.backends.edgetpu import load as loading
 from optima.backends.edgetpu.hardware import edge_tpus
 from optima.backends.edgetpu.load import NotCompiledForTpu, load, present
 from optima.backends.edgetpu.runner import LitertMissing, Runner
+from optima.backends.model_ports import BadBundle, Port
+from optima.graph import TensorType
 
 TPU = DeviceRef(DeviceEnum.DEVICE_KIND_TPU, 1)
 BOTH = {"part.tflite": b"int8", "part_edgetpu.tflite": b"compiled"}
@@ -26,8 +29,25 @@ needs_litert = pytest.mark.skipif(
 )
 
 
-def view(files: Mapping[str, bytes]) -> SubgraphView:
-    return SubgraphView("part", {"next_command": "edgetpu_compiler part.tflite"}, files, {}, ["x"], ["y"])
+X, Y = TensorType((1, 3), "float32"), TensorType((1, 2), "float32")
+
+
+def meta_of(files: Mapping[str, bytes]) -> dict[str, Any]:
+    is_compiled = "part_edgetpu.tflite" in files
+    return {
+        "format": "tflite-int8",
+        "format_version": 1,
+        "artifact": "part_edgetpu.tflite" if is_compiled else "part.tflite",
+        "int8_model": "part.tflite",
+        "compiled_for_device": is_compiled,
+        "next_command": "" if is_compiled else "edgetpu_compiler part.tflite",
+        "inputs": [{"name": "x", "shape": [1, 3], "dtype": "float32"}],
+        "outputs": [{"name": "y", "shape": [1, 2], "dtype": "float32"}],
+    }
+
+
+def view(files: Mapping[str, bytes], **changes: Any) -> SubgraphView:
+    return SubgraphView("part", {**meta_of(files), **changes}, files, {}, ["x"], ["y"], {"x": X, "y": Y})
 
 
 def env(*, is_present: bool, fallback: bool) -> LoadEnv:
@@ -40,6 +60,7 @@ def bound(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     calls: list[tuple[Any, ...]] = []
     monkeypatch.setattr(loading, "Runner", lambda *arguments: calls.append(arguments))
     monkeypatch.setattr(loading, "litert", lambda: None)
+    monkeypatch.setattr(loading, "ports_of", lambda model: ([Port("", X)], [Port("", Y)]))
     return calls
 
 
@@ -65,6 +86,28 @@ def test_a_device_without_its_file_needs_leave_to_simulate(bound: list[tuple[Any
 def test_a_folder_without_its_files_is_refused(bound: list[tuple[Any, ...]]) -> None:
     with pytest.raises(UserError, match=r"part has no part\.tflite"):
         load(view({}), TPU, env(is_present=False, fallback=True))
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {},
+        {**meta_of(BOTH), "format": "dlc"},
+        {**meta_of(BOTH), "inputs": meta_of(BOTH)["outputs"]},
+        {**meta_of(BOTH), "int8_model": 3},
+    ],
+    ids=["empty", "another format", "other inputs", "no name"],
+)
+def test_a_meta_that_is_not_its_own_is_refused(bound: list[tuple[Any, ...]], meta: dict[str, Any]) -> None:
+    with pytest.raises(BadBundle, match="part"):
+        load(replace(view(BOTH), meta=meta), TPU, env(is_present=False, fallback=True))
+
+
+@needs_litert
+@pytest.mark.parametrize("is_present", [True, False])
+def test_bytes_that_are_no_model_are_refused_at_load(is_present: bool) -> None:
+    with pytest.raises(BadBundle, match="LiteRT refuses"):
+        load(view(BOTH), TPU, env(is_present=is_present, fallback=True))
 
 
 def test_a_missing_runtime_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

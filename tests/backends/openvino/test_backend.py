@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
+import shutil
 import stat
 import struct
 import sys
@@ -126,7 +128,7 @@ def test_a_blob_of_another_version_is_compiled_again(
         "subgraph_0.cpu.blob": blob.replace(b";isa=", b";isb=", 1),
         "subgraph_0.onnx": (folder / "subgraph_0.onnx").read_bytes(),
     }
-    view = SubgraphView("subgraph_0", meta, files, {}, meta["inputs"], meta["outputs"])
+    view = SubgraphView("subgraph_0", meta, files, {}, meta["inputs"], meta["outputs"], {})
     log = logging.getLogger("test")
     with caplog.at_level(logging.WARNING):
         load(view, DeviceRef(MYRIAD, 0), LoadEnv(1, True, log, present=False))
@@ -206,6 +208,10 @@ def test_a_myriad_compiler_that_misbehaves(
     with pytest.raises(optima.errors.KernelCompileError, match="subgraph_0") as failed:
         compiled(tmp_path, device_options={"MYRIAD": {"timeout_s": 2}}, use_cache=False)
     assert match in str(failed.value) + "".join(failed.value.__notes__)
+    assert "subgraph_0, step 'compile for MYRIAD'" in str(failed.value)
+    (kept,) = re.findall(r"in (/\S*optima-myriad-\w+), repeat it with", failed.value.hint)
+    assert (Path(kept) / "subgraph.onnx").is_file()
+    shutil.rmtree(kept)
 
 
 @pytest.mark.parametrize(
@@ -222,8 +228,12 @@ def test_an_answer_that_never_comes_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, match: str
 ) -> None:
     monkeypatch.setenv("OPTIMA_MYRIAD_PYTHON", interpreter(tmp_path, "", answer))
-    with pytest.raises(optima.errors.ToolFailed, match=match):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(optima.errors.ToolFailed, match=match) as failed:
         compiled(tmp_path, device_options={"MYRIAD": {"timeout_s": 2}}, use_cache=False)
+    assert failed.value.message.startswith("asking which operators MYRIAD takes: ")
+    (kept,) = tmp_path.glob("optima-myriad-*")
+    assert failed.value.hint.startswith(f"in {kept}, repeat it with: ") and (kept / "whole.onnx").is_file()
 
 
 def test_what_the_myriad_compiler_does_not_take_is_refused_at_once(

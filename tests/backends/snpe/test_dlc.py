@@ -36,8 +36,9 @@ def test_anything_but_one_dlc_is_refused(tmp_path: Path, files: dict[str, bytes]
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
     with pytest.raises(ToolFailed, match=match) as refused:
-        the_only_dlc(tmp_path, "tool", "its words")
-    assert "its words" in refused.value.hint
+        the_only_dlc(tmp_path, ["tool", "a b"], "its words", env={"ROOT": "/sdk"})
+    assert "its words" in refused.value.message
+    assert refused.value.hint == "repeat it with: ROOT=/sdk tool 'a b'"
 
 
 def test_the_hash_leaves_out_when_it_was_made() -> None:

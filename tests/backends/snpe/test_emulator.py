@@ -43,17 +43,22 @@ def model() -> bytes:
 
 def view(**changes: Any) -> SubgraphView:
     graph = graph_of(Block)
-    tensors = {"inputs": graph.inputs, "outputs": graph.outputs}
+    tensors, types = {"inputs": graph.inputs, "outputs": graph.outputs}, {}
+    for name in (*graph.inputs, *graph.outputs):
+        types[name] = graph.type_of(name)
     meta = {
         "format_version": 1,
         "device": "HEXAGON:0",
         "model": "m.onnx",
         "soc_model": 57,
         "htp_arch": 75,
-        **{key: [{"name": n, "shape": list(graph.type_of(n).shape)} for n in names] for key, names in tensors.items()},
+        **{
+            key: [{"name": n, "shape": list(types[n].shape), "dtype": types[n].dtype} for n in names]
+            for key, names in tensors.items()
+        },
         **changes,
     }
-    return SubgraphView("subgraph_0", meta, {"m.onnx": model()}, {}, graph.inputs, graph.outputs)
+    return SubgraphView("subgraph_0", meta, {"m.onnx": model()}, {}, graph.inputs, graph.outputs, types)
 
 
 @needs_qnn
@@ -68,8 +73,7 @@ def test_it_agrees_with_onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @needs_qnn
 def test_its_death_is_an_error_with_its_last_words() -> None:
-    shape = graph_of(Block).type_of(graph_of(Block).outputs[0]).shape
-    running = Emulator(model(), CHIP, [shape])
+    running = Emulator(model(), CHIP)
     os.kill(running._process.pid, signal.SIGKILL)
     with pytest.raises(ToolFailed, match="status -9"):
         running.run([samples_of(Block, 1)[0][0].numpy()])
@@ -77,8 +81,7 @@ def test_its_death_is_an_error_with_its_last_words() -> None:
 
 @needs_qnn
 def test_an_interrupted_request_leaves_no_answer_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    shape = graph_of(Block).type_of(graph_of(Block).outputs[0]).shape
-    running = Emulator(model(), CHIP, [shape])
+    running = Emulator(model(), CHIP)
 
     def interrupt(seconds: float | None) -> bytes:
         raise KeyboardInterrupt
@@ -103,7 +106,7 @@ def test_a_model_that_it_does_not_take_is_simulated_by_onnx_runtime(
 def test_a_process_that_does_not_start_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emulator, "command", lambda *words: [sys.executable, "-c", "raise SystemExit('no library')"])
     with pytest.raises(ToolFailed, match="no library"):
-        Emulator(b"model", CHIP, [(1,)])
+        Emulator(b"model", CHIP)
 
 
 def test_without_onnxruntime_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,15 @@ FAULTS = {
     "crashes": ("import os; os.kill(os.getpid(), 11)", "status -11"),
     "fails": ("sys.exit('no such layer')", "no such layer"),
     "prints garbage": ("sys.stdout.buffer.write(bytes(range(256))); sys.exit(3)", "status 3"),
+    "writes odd names": (
+        "(out / 'a\\nb').write_text('x'); (out / 'c\\\\d').write_text('x'); open(bytes(out) + b'/\\xe9', 'w').close()",
+        r"'\udce9' holds",
+    ),
+    "writes a link": ("(out / 'passwd').symlink_to('/etc/passwd'); (out / 'a').write_text('x')", "'passwd' is a link"),
+    "writes a link to a folder": ("(out / 'etc').symlink_to('/etc')", "'etc' is a link"),
+    "puts a link for its folder": ("out.rmdir(); out.symlink_to('/etc'); sys.exit(0)", "'.' is a link"),
+    "writes a pipe": ("import os; os.mkfifo(out / 'p')", "'p' is no file"),
+    "removes its folder": ("out.rmdir(); sys.exit(0)", "'.' is no file"),
     "writes nothing": ("sys.exit(0)", "wrote nothing"),
 }
 
@@ -100,6 +109,9 @@ def test_a_command_that_misbehaves_is_named(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(KernelCompileError, match="subgraph_0, step 'compile with") as failed:
         bundle(tmp_path, "CV22", device_options={"CV22": {"timeout_s": 3.0}})
     assert FAULTS[fault][1] in "".join(failed.value.__notes__)
+    assert "InternalError" not in str(failed.value) and "repeat it with" in failed.value.hint
+    if fault == "writes odd names":
+        assert all(name in str(failed.value) for name in (r"'a\nb'", r"'c\\d'", r"'\udce9'"))
     (kept,) = re.findall(r"/\S*optima-vendor-\w+(?=,)", failed.value.hint)
     assert (Path(kept) / "subgraph_0.onnx").is_file()
     shutil.rmtree(kept)
