@@ -59,7 +59,7 @@ class SmallSelection(torch.nn.Module):
 MODELS: dict[str, tuple[type[torch.nn.Module], tuple[int, ...]]] = {
     "cnn": (SmallCnn, (2, 3, 16, 16)),
     "block": (SmallBlock, (2, 9, 32)),
-    "selection": (SmallSelection, (2, 5, 4, 3)),
+    "selection": (SmallSelection, (2, 5, 4)),
 }
 
 
