@@ -36,9 +36,9 @@ def present(device: DeviceRef) -> bool:
 def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> EdgeTpuExecutable:
     """Raises LitertMissing, BadBundle for files that do not fit together, and NotCompiledForTpu where the device is
     here, its file is not, and no fallback is allowed."""
-    litert()
     meta = read_meta(TpuMeta, view)
     refuse_other_borders(view, meta)
+    litert()
     if env.present and meta.compiled_for_device:
         delegate: Delegate = (LIBRARY, {"device": f":{device.index}"})
         return EdgeTpuExecutable(view, _model_of(view, meta.artifact), env.threads, delegate)

@@ -52,11 +52,11 @@ def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> OpenvinoExecuta
 
     Raises ToolMissing where OpenVINO is not installed, BadBundle for files that do not fit together, BlobRefused.
     """
-    if importlib.util.find_spec("openvino") is None:
-        raise ToolMissing(f"{view.name} runs on OpenVINO, which is not installed", hint=INSTALL)
     meta = read_meta(OpenvinoSubgraph, view)
     for name in (meta.blob, meta.onnx):
         file_of(view, name)
+    if importlib.util.find_spec("openvino") is None:
+        raise ToolMissing(f"{view.name} runs on OpenVINO, which is not installed", hint=INSTALL)
     plugin = meta.plugin if env.present and meta.format == DEVICE_BLOB else "CPU"
     compiled = _compiled(meta, view, plugin, env)
     _refuse_other(meta, view, compiled)
