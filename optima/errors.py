@@ -45,7 +45,7 @@ CLASSES = {
     "KernelRefused": "optima.native.errors",
     "KernelFailed": "optima.native.errors",
     "UnknownBackend": "optima.backends",
-    "BadSubgraph": "optima.backends.llvm.buffers",
+    "BadSubgraph": "optima.backends.kernel_route.checking",
     "LitertMissing": "optima.backends.edgetpu.runner",
     "NotCompiledForTpu": "optima.backends.edgetpu.load",
     "NothingRuns": "optima.backends.null.load",

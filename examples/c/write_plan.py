@@ -13,7 +13,8 @@ from pathlib import Path
 
 from optima.artifact.reader import read_model
 from optima.backends.base import SubgraphView
-from optima.backends.llvm.meta import BufferMeta, LlvmSubgraph
+from optima.backends.kernel_route.meta import BufferMeta
+from optima.backends.llvm.meta import LlvmSubgraph
 
 #: dtype -> DLPack's code and bits
 DTYPES = {

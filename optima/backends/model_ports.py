@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from devices import Problem, UserError
 from optima.backends.base import SubgraphView
+from optima.backends.meta_reading import AGAIN
 from optima.graph import TensorType
 
-_AGAIN = "compile the model again, or copy its folder again, whole"
 #: what a quantised model reads and writes where PyTorch has the narrower one
 _WIDENED = {"float16": "float32"}
-Meta = TypeVar("Meta", bound=BaseModel)
 
 
 class BadBundle(UserError):
@@ -59,20 +57,10 @@ class QuantisedMeta(BaseModel):
     outputs: tuple[BorderMeta, ...]
 
 
-def read_meta(model: type[Meta], view: SubgraphView) -> Meta:
-    """The meta of a subgraph. Raises BadBundle naming all that breaks its format."""
-    try:
-        return model.model_validate(view.meta)
-    except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False)[:20]
-        problems = [Problem(".".join(map(str, f["loc"])), f["msg"]) for f in faults]
-        raise BadBundle(f"{view.name}.meta breaks its format", problems=problems, hint=_AGAIN) from None
-
-
 def file_of(view: SubgraphView, name: str) -> bytes:
     """A file that the meta names. Raises BadBundle."""
     if name not in view.files:
-        raise BadBundle(f"{view.name} has no {name}", hint=_AGAIN)
+        raise BadBundle(f"{view.name} has no {name}", hint=AGAIN)
     return view.files[name]
 
 
@@ -95,7 +83,7 @@ def refuse_other_ports(
     ]
     if problems:
         raise BadBundle(
-            f"{view.name}: {of} has other inputs or outputs than the subgraph", problems=problems[:20], hint=_AGAIN
+            f"{view.name}: {of} has other inputs or outputs than the subgraph", problems=problems[:20], hint=AGAIN
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from devices import Problem
 from optima.artifact.errors import COMPILE_AGAIN, ArtifactError
 from optima.artifact.manifest import ModelMeta, TensorMeta
-from optima.backends.llvm.memory import Lifetime, place
+from optima.backends.kernel_route.memory import Lifetime, place
 from optima.graph import TensorType, numpy_dtype
 from optima.native import aligned_empty, is_aligned, view_at
 from optima.runtime.tensors import Array

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optima.backends.llvm.memory import ALIGNMENT, Lifetime, aligned, place
+from optima.backends.kernel_route.memory import ALIGNMENT, Lifetime, aligned, place
 
 
 @st.composite

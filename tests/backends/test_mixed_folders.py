@@ -17,8 +17,8 @@ import optima
 import optima.runtime as rt
 from devices import DeviceEnum, DeviceRef
 from optima.backends.base import LoadEnv
-from optima.backends.gpu_route.checking import read_meta
-from optima.backends.gpu_route.meta import GpuSubgraph
+from optima.backends.gpu_route.meta import GpuSubgraph, own_problems
+from optima.backends.kernel_route.checking import read_plan
 from optima.backends.model_ports import BadBundle
 from optima.graph import Graph, TensorType
 from optima.manager import Manager
@@ -154,8 +154,10 @@ def gpu_meta() -> dict[str, Any]:
 def test_a_gpus_kernels_with_other_borders() -> None:
     graph = Graph.parse(ADD)
     view = replace(view_of(graph, artifact_of(graph, "llvm", DeviceRef.parse("X64:0"))), meta=gpu_meta())
-    read_meta(GpuSubgraph, view, 1)
+    read_plan(GpuSubgraph, view, 1, own_problems)
     with pytest.raises(optima.BadSubgraph, match="model.meta says x, z"):
-        read_meta(GpuSubgraph, replace(view, meta={**gpu_meta(), "inputs": ["y"], "outputs": ["x", "z"]}), 1)
+        read_plan(
+            GpuSubgraph, replace(view, meta={**gpu_meta(), "inputs": ["y"], "outputs": ["x", "z"]}), 1, own_problems
+        )
     with pytest.raises(optima.BadSubgraph, match="another type in model.meta"):
-        read_meta(GpuSubgraph, replace(view, types={**view.types, "y": TensorType((40,), "int32")}), 1)
+        read_plan(GpuSubgraph, replace(view, types={**view.types, "y": TensorType((40,), "int32")}), 1, own_problems)

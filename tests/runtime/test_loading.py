@@ -15,7 +15,8 @@ import optima.runtime as rt
 from devices import DeviceRef
 from optima.artifact.reader import digest_of
 from optima.backends.base import LoadEnv, SubgraphView
-from optima.backends.llvm.load import BadSubgraph, load
+from optima.backends.kernel_route.checking import BadSubgraph
+from optima.backends.llvm.load import load
 from optima.graph import TensorType
 from tests.native import kernels
 from tests.runtime import folders

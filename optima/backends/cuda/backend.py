@@ -37,7 +37,7 @@ class CudaBackend(GpuBackend):
         """See ``GpuBackend``."""
         return CUDA
 
-    def compilation(self, device: DeviceRef, options: CompileOptions) -> Compilation:
+    def target(self, device: DeviceRef, options: CompileOptions) -> Compilation:
         """Raises ToolMissing where there is no compiler, DeviceOptionError for what it does not compile for."""
         chosen = read_options(options)
         compiler = find_compiler(chosen.compiler)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from optima.backends.cuda.meta import CudaSubgraph, KernelMeta
-from optima.backends.llvm.buffers import Array
+from optima.backends.kernel_route.buffers import Array
 
 
 class Memory(Protocol):
@@ -29,8 +29,14 @@ class Stream(Protocol):
     def download(self, array: Array, address: int) -> None:
         """Copy from the device into a dense array; it is complete after ``wait``."""
 
+    def mark(self, number: int) -> None:
+        """Remember when all that was asked for until now is done."""
+
     def wait(self) -> None:
         """Return when all that was asked for is done. Raises DeviceFailed."""
+
+    def spans_us(self) -> Sequence[float]:
+        """Microseconds from each mark to the next, once all were set and waited for."""
 
 
 class Device(Protocol):
@@ -45,5 +51,5 @@ class Device(Protocol):
     def allocate(self, nbytes: int) -> Memory:
         """A block of at least ``nbytes``. Raises DeviceFailed."""
 
-    def stream(self) -> Stream:
-        """A new stream."""
+    def stream(self, marks: int) -> Stream:
+        """A new stream with that many marks."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Sequence
-from ctypes import POINTER, c_char_p, c_int, c_size_t, c_uint, c_uint64, c_void_p
+from ctypes import POINTER, c_char_p, c_float, c_int, c_size_t, c_uint, c_uint64, c_void_p
 from functools import cache
 
 from optima.backends.cuda.tools import DRIVER
@@ -35,6 +35,10 @@ _SIGNATURES = {
     "cuStreamCreate": (POINTER(c_void_p), c_uint),
     "cuStreamDestroy_v2": (c_void_p,),
     "cuStreamSynchronize": (c_void_p,),
+    "cuEventCreate": (POINTER(c_void_p), c_uint),
+    "cuEventDestroy_v2": (c_void_p,),
+    "cuEventRecord": (c_void_p, c_void_p),
+    "cuEventElapsedTime": (POINTER(c_float), c_void_p, c_void_p),
     "cuLaunchKernel": (c_void_p, *[c_uint] * 7, c_void_p, POINTER(c_void_p), POINTER(c_void_p)),
     "cuGetErrorName": (c_int, POINTER(c_char_p)),
     "cuGetErrorString": (c_int, POINTER(c_char_p)),
@@ -109,6 +113,12 @@ class Driver:
         made = c_void_p()
         self.call(what, name, ctypes.byref(made), *arguments)
         return made.value or 0
+
+    def microseconds(self, start: int, end: int) -> float:
+        """The time between two events that have happened; CUDA's clock has steps of half a microsecond or so."""
+        milliseconds = c_float()
+        self.call("tell the times", "cuEventElapsedTime", ctypes.byref(milliseconds), start, end)
+        return milliseconds.value * 1000
 
     def _integer(self, what: str, name: str, *arguments: object) -> int:
         found = c_int()

@@ -7,11 +7,12 @@ import os
 import weakref
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 
 from optima.backends.cuda.driver import Driver, driver, pointers
 from optima.backends.cuda.meta import CudaSubgraph, KernelMeta
 from optima.backends.gpu_route.errors import DeviceLacks
-from optima.backends.llvm.buffers import Array
+from optima.backends.kernel_route.buffers import Array
 
 #: CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR
 _MAJOR, _MINOR = 75, 76
@@ -54,10 +55,10 @@ class Gpu:
         self.enter()
         return _Block(self, max(nbytes, 1))
 
-    def stream(self) -> GpuStream:
+    def stream(self, marks: int) -> GpuStream:
         """See ``Device``."""
         self.enter()
-        return GpuStream(self)
+        return GpuStream(self, marks)
 
     def release(self, owner: object, name: str, handle: int) -> None:
         """Call the driver's ``name`` once ``owner`` is gone; at the process's end the driver does so itself."""
@@ -91,10 +92,16 @@ class _Block:
 class GpuStream:
     """See ``Stream``."""
 
-    def __init__(self, gpu: Gpu) -> None:
+    def __init__(self, gpu: Gpu, marks: int) -> None:
         self._gpu = gpu
         self._handle = gpu.driver.handle("make a stream", "cuStreamCreate", _NON_BLOCKING)
         gpu.release(self, "cuStreamDestroy_v2", self._handle)
+        self._marks = [self._mark() for _ in range(marks)]
+
+    def _mark(self) -> int:
+        event = self._gpu.driver.handle("make a clock", "cuEventCreate", 0)
+        self._gpu.release(self, "cuEventDestroy_v2", event)
+        return event
 
     def upload(self, address: int, array: Array) -> None:
         """See ``Stream``."""
@@ -111,9 +118,18 @@ class GpuStream:
         """See ``Stream``."""
         self._ask("copy an output", "cuMemcpyDtoHAsync_v2", array.ctypes.data, address, array.nbytes, self._handle)
 
+    def mark(self, number: int) -> None:
+        """See ``Stream``."""
+        self._ask("set a mark", "cuEventRecord", self._marks[number], self._handle)
+
     def wait(self) -> None:
         """See ``Stream``."""
         self._ask("finish", "cuStreamSynchronize", self._handle)
+
+    def spans_us(self) -> list[float]:
+        """See ``Stream``."""
+        self._gpu.enter()
+        return [self._gpu.driver.microseconds(start, end) for start, end in pairwise(self._marks)]
 
     def _ask(self, what: str, name: str, *arguments: object) -> None:
         self._gpu.enter()

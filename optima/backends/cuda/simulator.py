@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import ctypes
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from optima.backends.cuda.meta import CudaSubgraph, KernelMeta
 from optima.backends.cuda.tools import host_compiler
 from optima.backends.gpu_route.errors import DeviceFailed
-from optima.backends.llvm.buffers import Array
+from optima.backends.kernel_route.buffers import Array
 from optima.native import aligned_empty
 from optima.tools import ToolMissing, run_tool
 
@@ -62,9 +64,9 @@ class Simulator:
         """See ``Device``."""
         return HostBlock(nbytes)
 
-    def stream(self) -> HostStream:
+    def stream(self, marks: int) -> HostStream:
         """See ``Device``."""
-        return HostStream(self._reversed)
+        return HostStream(self._reversed, marks)
 
 
 class HostBlock:
@@ -79,8 +81,8 @@ class HostBlock:
 class HostStream:
     """Does at once what it is asked for."""
 
-    def __init__(self, reversed_threads: bool) -> None:
-        self._reversed = int(reversed_threads)
+    def __init__(self, reversed_threads: bool, marks: int = 0) -> None:
+        self._reversed, self._marks_ns = int(reversed_threads), [0] * marks
 
     def upload(self, address: int, array: Array) -> None:
         """See ``Stream``."""
@@ -97,5 +99,13 @@ class HostStream:
         """See ``Stream``."""
         ctypes.memmove(array.ctypes.data, address, array.nbytes)
 
+    def mark(self, number: int) -> None:
+        """See ``Stream``."""
+        self._marks_ns[number] = time.perf_counter_ns()
+
     def wait(self) -> None:
         """See ``Stream``: nothing is pending."""
+
+    def spans_us(self) -> list[float]:
+        """See ``Stream``."""
+        return [(end - start) / 1000 for start, end in pairwise(self._marks_ns)]

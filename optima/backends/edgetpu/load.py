@@ -15,7 +15,8 @@ from optima.backends.base import LoadEnv, SubgraphView
 from optima.backends.edgetpu.hardware import LIBRARY, edge_tpus, has_runtime
 from optima.backends.edgetpu.meta import TpuMeta
 from optima.backends.edgetpu.runner import Delegate, Runner, litert, ports_of
-from optima.backends.model_ports import BadBundle, file_of, read_meta, refuse_other_borders, refuse_other_ports
+from optima.backends.meta_reading import read_meta
+from optima.backends.model_ports import BadBundle, file_of, refuse_other_borders, refuse_other_ports
 
 Array = np.ndarray[Any, Any]
 
@@ -36,7 +37,7 @@ def present(device: DeviceRef) -> bool:
 def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> EdgeTpuExecutable:
     """Raises LitertMissing, BadBundle for files that do not fit together, and NotCompiledForTpu where the device is
     here, its file is not, and no fallback is allowed."""
-    meta = read_meta(TpuMeta, view)
+    meta = read_meta(TpuMeta, view, BadBundle)
     refuse_other_borders(view, meta)
     litert()
     if env.present and meta.compiled_for_device:

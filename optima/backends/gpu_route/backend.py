@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from devices import DeviceRef
 from optima.backends.base import CompileOptions, Job, SubgraphArtifact
 from optima.backends.gpu_route.job import opened, printed
 from optima.backends.gpu_route.linking import Group, link_group, placed
 from optima.backends.gpu_route.meta import ALIGNMENT, GpuKernel, GpuSubgraph
-from optima.backends.kernel_route import Lowered, answer_of, constants_of, dumper, try_own
-from optima.backends.llvm.meta import ConstantMeta
+from optima.backends.kernel_route.backend import KernelBackend
+from optima.backends.kernel_route.lowering import Lowered, answer_of, dumper, kernel_job, lowered, try_own
 from optima.graph import Graph, Op
 from optima.kernels.gpu.lower import own_gpu_program
 from optima.kernels.gpu.printable import refusal
 from optima.kernels.gpu.printer.dialect import Dialect
 from optima.kernels.gpu.source import source
 from optima.kernels.gpu.target import GpuTarget
-from optima.kernels.naming import canonical, kernel_key, kernel_name, sources_digest, toolchain_versions
+from optima.kernels.naming import kernel_key, kernel_name, sources_digest, toolchain_versions
 from optima.ops.entry import Answer, No
-from optima.passes import DENSE_PASSES, PassContext, groups_of, run_passes
+from optima.passes import DENSE_PASSES, PassContext, run_passes
 from optima.version import __version__
 
 TARGET = GpuTarget()
@@ -49,13 +48,10 @@ class Compilation:
     alignment: int = ALIGNMENT
 
 
-class GpuBackend(ABC):
+class GpuBackend(KernelBackend[Compilation]):
     """Kernels printed from TensorIR in a ``dialect``, and compiled: one file, or a few, for each launch."""
 
     name: str
-
-    def __init__(self) -> None:
-        self._lowered: WeakKeyDictionary[Graph, tuple[Compilation, Lowered]] = WeakKeyDictionary()
 
     @abstractmethod
     def read_options(self, device: DeviceRef, options: CompileOptions) -> Any:
@@ -66,7 +62,7 @@ class GpuBackend(ABC):
         """The language of its kernels."""
 
     @abstractmethod
-    def compilation(self, device: DeviceRef, options: CompileOptions) -> Compilation:
+    def target(self, device: DeviceRef, options: CompileOptions) -> Compilation:
         """What compiles. Raises ToolMissing where nothing can."""
 
     @abstractmethod
@@ -98,74 +94,40 @@ class GpuBackend(ABC):
         """Why an op that computes something has no kernel, "" if it has one."""
         return refusal(graph.extract("op", (op,)), TARGET, self.dialect(device, options))
 
-    def plan(self, subgraph: Graph, device: DeviceRef, options: CompileOptions, calibration: Any) -> Sequence[Job]:
-        """One job per distinct kernel, in order of first call. Raises ToolMissing where nothing can compile."""
-        return tuple({job.key: job for job in self._lower(subgraph, device, options).jobs}.values())
-
     def link(
         self, subgraph: Graph, device: DeviceRef, options: CompileOptions, results: Mapping[str, bytes]
     ) -> SubgraphArtifact:
         """The kernels' files, the constants that they read, and the meta that says how to launch them."""
-        lowered = self._lower(subgraph, device, options)
-        graph = lowered.graph
-        constants = constants_of(graph, lowered.calls)
-        keys = {c.name: c.key for c in constants}
+        found = self.lowered(subgraph, device, options)
+        graph, compilation = found.graph, self.target(device, options)
         groups = [
-            Group(name, ops, *opened(results[job.key]))
-            for name, ops, job in zip(lowered.names, lowered.calls, lowered.jobs, strict=True)
+            Group(job.label, ops, *opened(results[job.key])) for ops, job in zip(found.calls, found.jobs, strict=True)
         ]
-        compilation = self.compilation(device, options)
-        storage, buffers = placed(graph, groups, lowered.aliases, keys, compilation.alignment)
+        storage, buffers = placed(graph, groups, found.aliases, found.weight_keys, compilation.alignment)
         linked = [link_group(graph, k, group, storage.reads, self.kernel_meta) for k, group in enumerate(groups)]
         plan = {
-            "name": subgraph.name,
-            "inputs": graph.inputs,
-            "outputs": graph.outputs,
-            "copies": storage.copies,
+            **found.plan_fields(subgraph.name, storage),
             "buffers": buffers,
-            "constants": tuple(ConstantMeta(name=c.name, key=keys[c.name], recipe=c.recipe) for c in constants),
             "kernels": tuple({k.name: k for kernels, _ in linked for k in kernels}.values()),
             "calls": tuple(call for _, calls in linked for call in calls),
-            "arena_bytes": storage.arena_bytes,
         }
         return SubgraphArtifact(
             files={f"{group.name}_{file}": data for group in groups for file, data in group.files.items()},
             meta=self.subgraph_meta(device, options, plan).model_dump(mode="json"),
-            constants=constants,
+            constants=found.constants,
             produced_by=_produced_by(compilation),
         )
 
-    def _lower(self, subgraph: Graph, device: DeviceRef, options: CompileOptions) -> Lowered:
-        """Run the passes once per subgraph: ``plan`` and ``link`` see the same result."""
-        compilation = self.compilation(device, options)
-        known = self._lowered.get(subgraph)
-        if known is not None and known[0] == compilation:
-            return known[1]
+    def lower(self, subgraph: Graph, target: Compilation, device: DeviceRef, options: CompileOptions) -> Lowered:
+        """See ``KernelBackend``."""
         graph = run_passes(subgraph, PassContext(lanes=_LANES), dumper(subgraph, options.dump_dir), DENSE_PASSES)
-        lowered = _jobs_of(graph, compilation, self.dialect(device, options))
-        self._lowered[subgraph] = (compilation, lowered)
-        return lowered
+        dialect = self.dialect(device, options)
+        return lowered(graph, lambda part, ops: _job(part, target, dialect, ops))
 
 
 def _computes(graph: Graph, op: Op) -> bool:
     """Whether there is anything to compute: no kernel is made otherwise."""
     return any(graph.type_of(n).numel for n in op.outputs)
-
-
-def _jobs_of(graph: Graph, compilation: Compilation, dialect: Dialect) -> Lowered:
-    calls: list[tuple[Op, ...]] = []
-    names: list[str] = []
-    aliases: list[Op] = []
-    jobs: list[Job] = []
-    for group, ops in groups_of(graph):
-        if not group:
-            aliases.extend(ops)
-            continue
-        job = _job(canonical(graph.extract(group, ops)), compilation, dialect, ops)
-        jobs.append(job)
-        calls.append(ops)
-        names.append(job.label)
-    return Lowered(graph, tuple(calls), tuple(names), tuple(aliases), tuple(jobs))
 
 
 def _job(part: Graph, compilation: Compilation, dialect: Dialect, ops: Sequence[Op]) -> Job:
@@ -182,17 +144,8 @@ def _job(part: Graph, compilation: Compilation, dialect: Dialect, ops: Sequence[
     content: dict[str, Any] = {"group": part.dump()}
     if own is not None:
         content = {"source": printed(source(own.module, TARGET, dialect, name))}
-    origin = next((o for op in ops for o in op.origins), None)
-    return Job(
-        key,
-        compilation.function,
-        {**content, "name": name, "target": TARGET.to_dict(), **compilation.options, **compilation.settings},
-        label=name,
-        ops=tuple(op.name for op in ops),
-        where=str(origin) if origin else "",
-        code=origin.code if origin else "",
-        preflight=compilation.preflight,
-    )
+    payload = {**content, "name": name, "target": TARGET.to_dict(), **compilation.options, **compilation.settings}
+    return kernel_job(key, compilation.function, payload, label=name, ops=ops, preflight=compilation.preflight)
 
 
 def _produced_by(compilation: Compilation) -> dict[str, str]:

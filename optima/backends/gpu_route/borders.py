@@ -6,20 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from devices import Problem, UserError
 from optima.backends.gpu_route.meta import GpuSubgraph
-from optima.backends.llvm.buffers import Array, bound
-
-
-def check_borders(meta: GpuSubgraph, borders: Mapping[str, Array]) -> None:
-    """Raise UserError naming the borders that are missing, or have another shape or dtype than ``meta`` says."""
-    wrong = [
-        Problem(b.name, f"a dense, aligned {b.dtype}{list(b.shape)} is needed")
-        for b in meta.buffers
-        if b.kind == "border" and not bound(b, borders.get(b.name))
-    ]
-    if wrong:
-        raise UserError(f"{meta.name} cannot be bound to these buffers", problems=wrong)
+from optima.backends.kernel_route.buffers import Array
 
 
 def device_inputs(meta: GpuSubgraph) -> tuple[str, ...]:

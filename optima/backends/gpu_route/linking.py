@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from optima.backends.gpu_route.meta import CallMeta, GpuKernel
-from optima.backends.llvm.memory import Lifetime
-from optima.backends.llvm.meta import BufferMeta
-from optima.backends.llvm.storage import Storage, assign
+from optima.backends.kernel_route.memory import Lifetime
+from optima.backends.kernel_route.meta import BufferMeta
+from optima.backends.kernel_route.storage import Storage, assign
 from optima.graph import Graph, Op
 
 #: (a kernel's name, its part of the interface) -> its meta

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
 
-from optima.backends.llvm.meta import CompiledKernel, KernelCall, PlannedSubgraph, StrictMeta
+from devices import Problem
+from optima.backends.kernel_route.meta import CompiledKernel, KernelCall, PlannedSubgraph, StrictMeta
 
 #: the most that Vulkan lets a device ask for, and what CUDA allocates at
 ALIGNMENT = 256
@@ -48,5 +50,20 @@ class GpuSubgraph(PlannedSubgraph):
 
     @property
     def alignment(self) -> int:
-        """What every buffer's offset is a multiple of."""
+        """See ``PlannedSubgraph``."""
         return ALIGNMENT
+
+
+def own_problems(meta: GpuSubgraph) -> Iterator[Problem]:
+    """Launches and copies that would leave their buffers."""
+    buffers = {b.name: b for b in meta.buffers}
+    kernels = {k.name: k for k in meta.kernels}
+    for i, call in enumerate(meta.calls):
+        if call.kernel in kernels and len(kernels[call.kernel].arguments) != len(call.args):
+            yield Problem(f"call {i}", f"{call.kernel} takes {len(kernels[call.kernel].arguments)} buffers")
+        for name in call.results:
+            if name not in buffers:
+                yield Problem(f"call {i}", f"there is no buffer {name}")
+    for out, source in meta.copies:
+        if source in buffers and buffers[source].kind not in ("border", "constant"):
+            yield Problem(out, f"cannot be a copy of {source}, which the host does not hold")

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from pydantic import ValidationError
 
-from devices import DeviceRef, Problem, UserError
+from devices import DeviceRef, Problem
 from optima.backends.base import LoadEnv, SubgraphView
-from optima.backends.llvm.buffers import Array, BadSubgraph, alias_roots, bound, problems_of
-from optima.backends.llvm.meta import CallMeta, LlvmSubgraph
+from optima.backends.kernel_route.buffers import Array, alias_roots, check_borders
+from optima.backends.kernel_route.checking import read_plan
+from optima.backends.llvm.meta import FORMAT_VERSION, CallMeta, LlvmSubgraph, own_problems
+from optima.backends.meta_reading import AGAIN
 from optima.native import Call, Kernel, KernelFailed, KernelRefused, Operand, Program, aligned_empty, view_at
-
-__all__ = ["BadSubgraph", "LlvmExecutable", "LlvmInvocation", "load"]
-
-_AGAIN = "compile the model again, or copy its folder again, whole"
 
 
 def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> LlvmExecutable:
@@ -24,15 +21,7 @@ def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> LlvmExecutable:
     Raises BadSubgraph when ``<subgraph>.meta`` contradicts itself or the files, KernelRefused when a kernel
     cannot be opened; each names every problem found.
     """
-    try:
-        meta = LlvmSubgraph.model_validate(view.meta)
-    except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False)[:20]
-        problems = [Problem(".".join(map(str, f["loc"])), f["msg"]) for f in faults]
-        raise BadSubgraph(f"{view.name}.meta breaks its format", problems=problems, hint=_AGAIN) from None
-    problems = problems_of(meta, view)
-    if problems:
-        raise BadSubgraph(f"{view.name}.meta contradicts itself", problems=problems[:20], hint=_AGAIN)
+    meta = read_plan(LlvmSubgraph, view, FORMAT_VERSION, own_problems)
     executable = LlvmExecutable(meta, _open(meta, view), view.constants)
     env.log.debug("%s: %d kernels, %d calls on %s", meta.name, len(meta.kernels), len(meta.calls), device)
     return executable
@@ -48,16 +37,14 @@ def _open(meta: LlvmSubgraph, view: SubgraphView) -> dict[str, Kernel]:
             problems.append(Problem(kernel.file, error.message))
     if problems:
         message = f"{len(problems)} kernels of {meta.name} cannot be opened"
-        raise KernelRefused(message, problems=problems, hint=_AGAIN)
+        raise KernelRefused(message, problems=problems, hint=AGAIN)
     return kernels
 
 
 class LlvmExecutable:
     """A loaded subgraph: kernels and constants, shared by all requests."""
 
-    def __init__(
-        self, meta: LlvmSubgraph, kernels: Mapping[str, Kernel], constants: Mapping[str, Array]
-    ) -> None:
+    def __init__(self, meta: LlvmSubgraph, kernels: Mapping[str, Kernel], constants: Mapping[str, Array]) -> None:
         self.meta = meta
         self.kernels = kernels
         self.constants = constants
@@ -68,13 +55,7 @@ class LlvmExecutable:
         ``borders`` maps every input and output to a dense, 64-byte aligned array. Raises UserError naming
         those that are missing or have another shape or dtype.
         """
-        wrong = [
-            Problem(b.name, f"a dense, aligned {b.dtype}{list(b.shape)} is needed")
-            for b in self.meta.buffers
-            if b.kind == "border" and not bound(b, borders.get(b.name))
-        ]
-        if wrong:
-            raise UserError(f"{self.meta.name} cannot be bound to these buffers", problems=wrong)
+        check_borders(self.meta, borders)
         return LlvmInvocation(self, borders)
 
 

@@ -27,9 +27,7 @@ class NullBackend:
         """Nothing is targeted."""
         return {"runs_on": "nothing"}
 
-    def plan(
-        self, subgraph: Graph, device: DeviceRef, options: CompileOptions, calibration: Any
-    ) -> Sequence[Job]:
+    def plan(self, subgraph: Graph, device: DeviceRef, options: CompileOptions, calibration: Any) -> Sequence[Job]:
         """One job: the digest of the text form."""
         text = subgraph.dump()
         key = hashlib.sha256(f"null\n{text}".encode()).hexdigest()

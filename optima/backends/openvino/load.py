@@ -12,7 +12,8 @@ import numpy as np
 
 from devices import DeviceEnum, DeviceRef, Family
 from optima.backends.base import LoadEnv, SubgraphView
-from optima.backends.model_ports import Port, file_of, read_meta, refuse_other_ports
+from optima.backends.meta_reading import read_meta
+from optima.backends.model_ports import BadBundle, Port, file_of, refuse_other_ports
 from optima.backends.openvino.core import core_of_process
 from optima.backends.openvino.meta import CPU_BLOB, DEVICE_BLOB, OpenvinoSubgraph
 from optima.backends.openvino.tools import INSTALL
@@ -52,7 +53,7 @@ def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> OpenvinoExecuta
 
     Raises ToolMissing where OpenVINO is not installed, BadBundle for files that do not fit together, BlobRefused.
     """
-    meta = read_meta(OpenvinoSubgraph, view)
+    meta = read_meta(OpenvinoSubgraph, view, BadBundle)
     for name in (meta.blob, meta.onnx):
         file_of(view, name)
     if importlib.util.find_spec("openvino") is None:

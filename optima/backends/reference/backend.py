@@ -28,9 +28,7 @@ class ReferenceBackend:
         """The reference has no target: it runs wherever torch does."""
         return {"runs_on": "torch"}
 
-    def plan(
-        self, subgraph: Graph, device: DeviceRef, options: CompileOptions, calibration: Any
-    ) -> Sequence[Job]:
+    def plan(self, subgraph: Graph, device: DeviceRef, options: CompileOptions, calibration: Any) -> Sequence[Job]:
         """Nothing to compile."""
         return ()
 

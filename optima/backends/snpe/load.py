@@ -7,7 +7,8 @@ import os
 
 from devices import DeviceRef, UserError
 from optima.backends.base import LoadEnv, SubgraphView
-from optima.backends.model_ports import read_meta
+from optima.backends.meta_reading import read_meta
+from optima.backends.model_ports import BadBundle
 from optima.backends.onnx_simulation import (
     QdqMeta,
     SimulatedSubgraph,
@@ -45,7 +46,7 @@ def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> SimulatedSubgra
     choice = os.environ.get(_CHOICE, "")
     if choice not in _CHOICES:
         raise UserError(f"{_CHOICE} is {choice!r}", hint="use htp or onnxruntime, or unset it")
-    meta = read_meta(HexagonMeta, view)
+    meta = read_meta(HexagonMeta, view, BadBundle)
     model = read_model(view, meta)
     simulation: Simulation | None = None
     if choice == "htp" or (choice == "" and importlib.util.find_spec("onnxruntime_qnn") is not None):

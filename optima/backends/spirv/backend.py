@@ -44,7 +44,7 @@ class SpirvBackend(GpuBackend):
         environment = ROUTES[flavour].environment
         return {"triple": "spirv", "flavour": flavour, "environment": environment, **TARGET.to_dict()}
 
-    def compilation(self, device: DeviceRef, options: CompileOptions) -> Compilation:
+    def target(self, device: DeviceRef, options: CompileOptions) -> Compilation:
         """Raises ToolMissing where nothing compiles the flavour, and DeviceOptionError."""
         flavour = options_of(device, options).flavour
         compiler, validator = find_compiler(flavour), find_validator()

@@ -7,11 +7,13 @@ from typing import Any
 
 from devices import DeviceRef
 from optima.backends.base import LoadEnv, SubgraphView
-from optima.backends.gpu_route.checking import read_meta
 from optima.backends.gpu_route.errors import DeviceLacks
+from optima.backends.gpu_route.executable import GpuExecutable
+from optima.backends.gpu_route.meta import own_problems
+from optima.backends.kernel_route.checking import read_plan
 from optima.backends.spirv.errors import OpenClMissing, VulkanMissing
-from optima.backends.spirv.executable import Interface, SpirvExecutable
 from optima.backends.spirv.found import hardware, simulator
+from optima.backends.spirv.interface import Interface
 from optima.backends.spirv.meta import FORMAT_VERSION, SpirvSubgraph
 
 
@@ -23,13 +25,13 @@ def present_for(device: DeviceRef, target: Mapping[str, Any]) -> bool:
         return False
 
 
-def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> SpirvExecutable:
+def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> GpuExecutable:
     """Open a subgraph's kernels on its device, or on a simulator where that is absent.
 
     Raises BadSubgraph when ``<subgraph>.meta`` contradicts itself or the files, VulkanMissing or OpenClMissing where
     nothing can run it, DeviceLacks when the device has not what the kernels need; each names every problem found.
     """
-    meta = read_meta(SpirvSubgraph, view, FORMAT_VERSION)
+    meta = read_plan(SpirvSubgraph, view, FORMAT_VERSION, own_problems)
     interface = interface_of(meta.flavour)
     here = interface.found_devices()
     own = hardware(device, here) if env.present else None
@@ -41,7 +43,7 @@ def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> SpirvExecutable
         )
     opened = interface.open(found, meta, view.files, view.constants)
     env.log.info("%s: %d kernels on %s (%s)", meta.name, len(meta.kernels), found.name, device)
-    return SpirvExecutable(meta, opened, view.constants, runs_on="" if own else found.name)
+    return GpuExecutable(meta, opened, view.constants, runs_on="" if own else found.name)
 
 
 def interface_of(flavour: str) -> Interface:

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from optima.backends.gpu_route import meta as gpu
-from optima.backends.llvm.meta import KernelFile
+from optima.backends.kernel_route.meta import KernelFile
 
 FORMAT_VERSION = 1
 #: "shader" for Vulkan, "kernel" for OpenCL: SPIR-V's own words for the two

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from optima.backends.llvm.buffers import alias_roots
-from optima.backends.llvm.memory import aligned
-from optima.backends.llvm.meta import BufferMeta
+from optima.backends.kernel_route.buffers import alias_roots
+from optima.backends.kernel_route.memory import aligned
+from optima.backends.kernel_route.meta import BufferMeta
 from optima.backends.spirv.meta import SpirvSubgraph
 
 #: constants lie in blocks of at most this many bytes: a device need not give more in one piece

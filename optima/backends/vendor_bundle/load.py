@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from devices import DeviceRef
 from optima.backends.base import LoadEnv, SubgraphView
-from optima.backends.model_ports import read_meta
+from optima.backends.meta_reading import read_meta
+from optima.backends.model_ports import BadBundle
 from optima.backends.onnx_simulation import QdqMeta, SimulatedSubgraph, read_model, runtime_simulation
 
 
@@ -15,6 +16,6 @@ def present(device: DeviceRef) -> bool:
 
 def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> SimulatedSubgraph:
     """The quantised model on ONNX Runtime. Raises ToolMissing without it, BadBundle for files that do not fit."""
-    simulation = runtime_simulation(view, read_model(view, read_meta(QdqMeta, view)), env)
+    simulation = runtime_simulation(view, read_model(view, read_meta(QdqMeta, view, BadBundle)), env)
     env.log.warning("%s: %s is simulated: %s", view.name, device, simulation.runs_on)
     return SimulatedSubgraph(view, simulation)

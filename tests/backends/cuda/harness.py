@@ -14,8 +14,8 @@ from devices import DeviceRef
 from optima.backends.base import CompileOptions, SubgraphArtifact
 from optima.backends.cuda.compiler import find_compiler
 from optima.backends.cuda.driver import Driver
-from optima.backends.cuda.load import CudaExecutable
 from optima.backends.cuda.meta import CudaSubgraph
+from optima.backends.cuda.running import opened
 from optima.backends.cuda.simulator import Simulator
 from optima.backends.cuda.tools import host_compiler
 from optima.graph import Graph
@@ -60,7 +60,7 @@ def compiled(text: str, **given: Any) -> tuple[Graph, SubgraphArtifact]:
 def simulated(graph: Graph, artifact: SubgraphArtifact, values: dict[str, Array], device: Any = None) -> list[Array]:
     """The outputs, from a device or the simulator."""
     view, borders = view_of(graph, artifact), borders_of(graph, values)
-    executable = CudaExecutable(device or Simulator(), CudaSubgraph.model_validate(view.meta), view)
+    executable = opened(device or Simulator(), CudaSubgraph.model_validate(view.meta), view)
     executable.bind(borders).run()
     return [borders[name] for name in graph.outputs]
 

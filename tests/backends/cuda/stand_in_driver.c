@@ -14,6 +14,8 @@ static Launch on_launch;
 static char failing[64];
 static int failing_with, major = 8, minor = 6, live;
 static void *context = &records;
+// in milliseconds: each recorded call takes a quarter of one
+static float now;
 
 const char *stand_in_log(void) { return records; }
 int stand_in_live(void) { return live; }
@@ -31,6 +33,7 @@ static int called(const char *name, const char *format, ...) {
     used += snprintf(records + used, 8, "\n");
   }
   va_end(arguments);
+  now += 0.25f;
   return strcmp(failing, name) ? 0 : failing_with;
 }
 #define CALL(name, ...) do { int status = called(name, __VA_ARGS__); if (status) return status; } while (0)
@@ -72,6 +75,19 @@ int cuStreamCreate(void **stream, unsigned flags) {
   return 0;
 }
 int cuStreamDestroy_v2(void *stream) { CALL("cuStreamDestroy", ""); free(stream); --live; return 0; }
+// An event holds the time of its record.
+int cuEventCreate(void **event, unsigned flags) {
+  CALL("cuEventCreate", " %u", flags);
+  *event = malloc(sizeof now);
+  ++live;
+  return 0;
+}
+int cuEventDestroy_v2(void *event) { CALL("cuEventDestroy", ""); free(event); --live; return 0; }
+int cuEventRecord(void *event, void *stream) { CALL("cuEventRecord", ""); *(float *)event = now; return 0; }
+int cuEventElapsedTime(float *milliseconds, void *start, void *end) {
+  *milliseconds = *(float *)end - *(float *)start;
+  return 0;
+}
 int cuStreamSynchronize(void *stream) { CALL("cuStreamSynchronize", ""); return 0; }
 int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t size, void *stream) {
   CALL("cuMemcpyHtoDAsync", " %zu", size);

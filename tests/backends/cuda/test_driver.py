@@ -23,9 +23,11 @@ from optima.backends.base import LoadEnv
 from optima.backends.cuda import load as cuda_load
 from optima.backends.cuda.driver import Driver, driver
 from optima.backends.cuda.gpu import Gpu
-from optima.backends.cuda.load import CudaExecutable
 from optima.backends.cuda.meta import CudaSubgraph
+from optima.backends.cuda.running import LoadedSubgraph
+from optima.backends.cuda.running import opened as opened_on
 from optima.backends.cuda.simulator import Simulator
+from optima.backends.gpu_route.executable import FROM_DEVICE, TO_DEVICE, GpuExecutable
 from tests.backends.cuda.harness import DEVICE, SUM, StandIn, compiled, needs_compiler, needs_simulator
 from tests.backends.one_subgraph import Array, borders_of, view_of
 
@@ -50,13 +52,13 @@ def expected(given: dict[str, Array]) -> Array:
     return torch.softmax(torch.from_numpy(given["x"] + given["z"]), 1).numpy()
 
 
-def executable_on(stand_in: StandIn, opened: Driver, **options: str) -> CudaExecutable:
+def executable_on(stand_in: StandIn, opened: Driver, **options: str) -> GpuExecutable:
     graph, artifact = compiled(SUM, **options)
     view = view_of(graph, artifact)
     meta = CudaSubgraph.model_validate(view.meta)
     stand_in.expect(meta)
     stand_in.run_launches(dict(Simulator().functions(meta, view.files)))
-    return CudaExecutable(Gpu(opened, 0), meta, view)
+    return opened_on(Gpu(opened, 0), meta, view)
 
 
 @needs_simulator
@@ -71,9 +73,26 @@ def test_inputs_go_in_kernels_run_outputs_come_back(stand_in: StandIn, opened: D
     kernel = executable.meta.kernels[-1]
     sizes = " ".join(",".join(map(str, s)) for s in (kernel.groups, kernel.threads))
     log = stand_in.log()[before:]
-    assert log[:2] == ["cuMemcpyHtoDAsync 480"] * 2
-    assert log[-3:] == [f"cuLaunchKernel {kernel.name} {sizes} 0", "cuMemcpyDtoHAsync 480", "cuStreamSynchronize"]
+    done = [line for line in log if line != "cuEventRecord"]
+    assert done[:2] == ["cuMemcpyHtoDAsync 480"] * 2
+    assert done[-3:] == [f"cuLaunchKernel {kernel.name} {sizes} 0", "cuMemcpyDtoHAsync 480", "cuStreamSynchronize"]
     assert executable.runs_on == ""
+
+
+@needs_simulator
+def test_each_step_has_a_time_by_the_gpus_own_clock(stand_in: StandIn, opened: Driver) -> None:
+    graph, _ = compiled(SUM)
+    executable = executable_on(stand_in, opened)
+    invocation = executable.bind(borders_of(graph, values(0)))
+    before = len(stand_in.log())
+    invocation.run()
+    steps = [line.partition(" ")[0] for line in stand_in.log()[before:]]
+    launches = ["cuLaunchKernel", "cuEventRecord"] * len(executable.meta.calls)
+    copies_in = ["cuEventRecord", "cuMemcpyHtoDAsync", "cuMemcpyHtoDAsync", "cuEventRecord"]
+    assert steps == [*copies_in, *launches, "cuMemcpyDtoHAsync", "cuEventRecord", "cuStreamSynchronize"]
+    # The stand-in's clock goes on by a quarter of a millisecond with each call that it records.
+    kernels = [(call.kernel, 500.0) for call in executable.meta.calls]
+    assert invocation.timings() == ((TO_DEVICE, 750.0), *kernels, (FROM_DEVICE, 500.0))
 
 
 @needs_simulator
@@ -151,6 +170,8 @@ def test_an_older_gpu_is_refused_with_its_architecture(stand_in: StandIn, opened
         ("cuMemcpyHtoDAsync", 700, optima.DeviceFailed, "copy an input"),
         ("cuLaunchKernel", 701, optima.DeviceFailed, "launch "),
         ("cuMemcpyDtoHAsync", 719, optima.DeviceFailed, "copy an output"),
+        ("cuEventCreate", 2, optima.DeviceFailed, "make a clock"),
+        ("cuEventRecord", 719, optima.DeviceFailed, "set a mark"),
         ("cuStreamSynchronize", 719, optima.DeviceFailed, "finish"),
     ],
 )
@@ -203,4 +224,5 @@ def test_a_present_gpu_is_opened_and_an_absent_one_simulated(
     graph, artifact = compiled(SUM)
     monkeypatch.setattr(cuda_load, "open_gpu", lambda index: Gpu(opened, index))
     env = LoadEnv(threads=1, fallback=False, log=logging.getLogger("tests"))
-    assert cuda_load.load(view_of(graph, artifact), DEVICE, env).device.name == "Stand-in"
+    executable = cuda_load.load(view_of(graph, artifact), DEVICE, env)
+    assert isinstance(executable.opened, LoadedSubgraph) and executable.opened.device.name == "Stand-in"

@@ -11,8 +11,8 @@ import pytest
 from devices import DeviceRef
 from optima.backends import backend_of
 from optima.backends.base import CompileOptions, LoadEnv, SubgraphArtifact
+from optima.backends.gpu_route.executable import GpuExecutable
 from optima.backends.spirv.errors import OpenClMissing, VulkanMissing
-from optima.backends.spirv.executable import SpirvExecutable
 from optima.backends.spirv.flavour import find_compiler
 from optima.backends.spirv.load import interface_of, load
 from optima.backends.spirv.meta import Flavour
@@ -74,7 +74,7 @@ def compiled(graph: Graph, flavour: Flavour = "shader") -> SubgraphArtifact:
     return artifact_of(graph, "spirv", DEVICE, options(flavour))
 
 
-def loaded(graph: Graph, flavour: Flavour) -> SpirvExecutable:
+def loaded(graph: Graph, flavour: Flavour) -> GpuExecutable:
     """A graph, compiled and loaded."""
     env = LoadEnv(threads=1, fallback=True, log=logging.getLogger("tests"), present=False)
     return load(view_of(graph, compiled(graph, flavour)), DEVICE, env)

@@ -17,7 +17,7 @@ import optima
 import optima.runtime as rt
 from devices import DeviceRef
 from optima.backends.base import LoadEnv
-from optima.backends.spirv.executable import FROM_DEVICE, TO_DEVICE
+from optima.backends.gpu_route.executable import FROM_DEVICE, TO_DEVICE
 from optima.backends.spirv.found import FoundDevice, hardware
 from optima.backends.spirv.load import load, present_for
 from optima.backends.spirv.meta import Flavour

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from optima.backends.gpu_route.borders import device_inputs, device_outputs
+from optima.backends.gpu_route.executable import FROM_DEVICE, TO_DEVICE, dense_bytes
 from optima.backends.gpu_route.meta import CallMeta
-from optima.backends.llvm.buffers import Array
-from optima.backends.spirv.executable import FROM_DEVICE, TO_DEVICE, Interface, dense_bytes
+from optima.backends.kernel_route.buffers import Array
 from optima.backends.spirv.found import FoundDevice
+from optima.backends.spirv.interface import Interface
 from optima.backends.spirv.meta import KernelMeta, SpirvSubgraph
 from optima.backends.spirv.opencl.device import failing, open_device
 from optima.backends.spirv.opencl.devices_here import found_devices

@@ -1,18 +1,15 @@
-"""A loaded subgraph and its requests, whichever interface runs the modules: an ``Opened`` of Vulkan's or OpenCL's."""
+"""A subgraph on a GPU and its requests, whichever interface drives it: an ``Opened`` of Vulkan, OpenCL or CUDA."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 
-from devices import Problem
-from optima.backends.gpu_route.borders import check_borders, copy_outputs
-from optima.backends.llvm.buffers import Array
-from optima.backends.spirv.found import FoundDevice
-from optima.backends.spirv.meta import SpirvSubgraph
+from optima.backends.gpu_route.borders import copy_outputs
+from optima.backends.gpu_route.meta import GpuSubgraph
+from optima.backends.kernel_route.buffers import Array, check_borders
 
 #: what the profile calls the copies of borders
 TO_DEVICE, FROM_DEVICE = "inputs to the device", "outputs from the device"
@@ -53,40 +50,26 @@ class Opened(Protocol):
         """Memory for a request over these border arrays, which it reads and writes. Raises DeviceFailed."""
 
 
-@dataclass(frozen=True)
-class Interface:
-    """What Vulkan and OpenCL each are to the loader.
-
-    ``found_devices``: every device, in the driver's order; raises VulkanMissing or OpenClMissing where there is none.
-    ``lacks``: what a device does not have of what a subgraph's kernels need. ``open``: puts a subgraph on a device,
-    given its modules by file name and its constants by name; raises DeviceFailed.
-    """
-
-    found_devices: Callable[[], tuple[FoundDevice, ...]]
-    lacks: Callable[[FoundDevice, SpirvSubgraph], list[Problem]]
-    open: Callable[[FoundDevice, SpirvSubgraph, Mapping[str, bytes], Mapping[str, Array]], Opened]
-
-
-class SpirvExecutable:
+class GpuExecutable:
     """A loaded subgraph, shared by all requests. ``runs_on``: the simulator that stands in, "" for the device."""
 
-    def __init__(self, meta: SpirvSubgraph, opened: Opened, constants: Mapping[str, Array], runs_on: str) -> None:
+    def __init__(self, meta: GpuSubgraph, opened: Opened, constants: Mapping[str, Array], runs_on: str) -> None:
         self.meta, self.opened, self.constants, self.runs_on = meta, opened, constants, runs_on
 
-    def bind(self, borders: Mapping[str, Array]) -> SpirvInvocation:
+    def bind(self, borders: Mapping[str, Array]) -> GpuInvocation:
         """One request's buffers, and all that it does, prepared once.
 
         ``borders`` maps every input and output to a dense array. Raises UserError naming those that are missing or
         have another shape or dtype, DeviceFailed where the device's memory does not suffice.
         """
         check_borders(self.meta, borders)
-        return SpirvInvocation(self, borders)
+        return GpuInvocation(self, borders)
 
 
-class SpirvInvocation:
+class GpuInvocation:
     """One request over one subgraph."""
 
-    def __init__(self, executable: SpirvExecutable, borders: Mapping[str, Array]) -> None:
+    def __init__(self, executable: GpuExecutable, borders: Mapping[str, Array]) -> None:
         self._meta, self._constants, self._borders = executable.meta, executable.constants, borders
         self._request = executable.opened.request(borders)
 

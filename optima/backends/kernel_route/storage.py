@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from optima.backends.llvm.memory import ALIGNMENT, Lifetime, place
-from optima.backends.llvm.meta import BufferMeta
+from optima.backends.kernel_route.memory import ALIGNMENT, Lifetime, place
+from optima.backends.kernel_route.meta import BufferMeta
 from optima.graph import Graph, Op
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from devices import InternalError
 from optima.backends.base import Constant, Job
+from optima.backends.kernel_route.meta import ConstantMeta
+from optima.backends.kernel_route.storage import Storage
 from optima.graph import Graph, Op
 from optima.kernels.compute import ComputeError, faults_of
+from optima.kernels.naming import canonical
 from optima.ops.entry import Answer, No, OpView, Yes
 from optima.ops.registry import entry_of, is_registered
-from optima.passes import OnPass
+from optima.passes import OnPass, groups_of
 
 
 @dataclass(frozen=True)
@@ -22,9 +27,66 @@ class Lowered:
 
     graph: Graph
     calls: tuple[tuple[Op, ...], ...]
-    names: tuple[str, ...]
     aliases: tuple[Op, ...]
     jobs: tuple[Job, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The kernel of each group: its job's label."""
+        return tuple(job.label for job in self.jobs)
+
+    @cached_property
+    def constants(self) -> tuple[Constant, ...]:
+        """See ``constants_of``."""
+        return constants_of(self.graph, self.calls)
+
+    @property
+    def weight_keys(self) -> dict[str, str]:
+        """The entry in the weights file of each constant, by its name."""
+        return {c.name: c.key for c in self.constants}
+
+    def plan_fields(self, name: str, storage: Storage) -> dict[str, Any]:
+        """What every ``PlannedSubgraph`` called ``name`` has of this one, where its tensors lie in ``storage``."""
+        return {
+            "name": name,
+            "inputs": self.graph.inputs,
+            "outputs": self.graph.outputs,
+            "copies": storage.copies,
+            "buffers": storage.buffers,
+            "constants": tuple(ConstantMeta(name=c.name, key=c.key, recipe=c.recipe) for c in self.constants),
+            "arena_bytes": storage.arena_bytes,
+        }
+
+
+def lowered(graph: Graph, job_of: Callable[[Graph, tuple[Op, ...]], Job]) -> Lowered:
+    """The groups of a graph after its passes. ``job_of``: the job of a group in canonical form, given its ops."""
+    calls: list[tuple[Op, ...]] = []
+    aliases: list[Op] = []
+    jobs: list[Job] = []
+    for group, ops in groups_of(graph):
+        if not group:
+            aliases.extend(ops)
+            continue
+        jobs.append(job_of(canonical(graph.extract(group, ops)), ops))
+        calls.append(ops)
+    return Lowered(graph, tuple(calls), tuple(aliases), tuple(jobs))
+
+
+def kernel_job(
+    key: str, function: str, payload: Mapping[str, Any], *, label: str, ops: Sequence[Op], preflight: str
+) -> Job:
+    """A group's job, which says where in the user's model the first of its ops comes from."""
+    origin = next((o for op in ops for o in op.origins), None)
+    return Job(
+        key,
+        function,
+        payload,
+        label=label,
+        ops=tuple(op.name for op in ops),
+        where=str(origin) if origin else "",
+        code=origin.code if origin else "",
+        preflight=preflight,
+    )
 
 
 def dumper(subgraph: Graph, folder: str) -> OnPass | None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
-
-import numpy as np
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from devices import Problem, UserError
 from optima.backends.base import SubgraphView
-from optima.backends.llvm.meta import BufferMeta, LlvmSubgraph, PlannedSubgraph
+from optima.backends.kernel_route.buffers import alias_roots, bound
+from optima.backends.kernel_route.meta import BufferMeta, PlannedSubgraph
+from optima.backends.meta_reading import AGAIN, read_meta
 from optima.graph import TensorType
-from optima.native import ALIGNMENT, KERNEL_ABI, is_aligned
 
-Array = np.ndarray[Any, Any]
-FORMAT_VERSION = 1
+#: the most problems that an error lists
+_SHOWN = 20
+Plan = TypeVar("Plan", bound=PlannedSubgraph)
 
 
 class BadSubgraph(UserError):
@@ -25,52 +25,24 @@ class BadSubgraph(UserError):
     """
 
 
-def bound(buffer: BufferMeta, array: Array | None) -> bool:
-    """Whether ``array`` can stand for ``buffer``: there, of its shape and dtype, dense and aligned."""
-    return array is not None and array.shape == buffer.shape and array.dtype == buffer.numpy_dtype and is_aligned(array)
+def read_plan(
+    model: type[Plan], view: SubgraphView, format_version: int, own_problems: Callable[[Plan], Iterable[Problem]]
+) -> Plan:
+    """The meta of a subgraph of kernels. ``own_problems``: what is wrong with what only this backend's metas have.
 
-
-def alias_roots(meta: PlannedSubgraph) -> dict[str, str]:
-    """Buffer name -> the buffer whose memory it uses: itself, or the end of its chain of aliases.
-
-    A chain that leads round in a circle ends at one of its own aliases.
+    Raises BadSubgraph, with every problem, when it contradicts itself, the files or model.meta.
     """
-    owners = {b.name: b.alias_of for b in meta.buffers if b.kind == "alias"}
-    roots: dict[str, str] = {}
-    for buffer in meta.buffers:
-        name, passed = buffer.name, {buffer.name}
-        while name in owners and owners[name] not in passed:
-            name = roots.get(owners[name], owners[name])
-            passed.add(name)
-        roots[buffer.name] = name
-    return roots
+    meta = read_meta(model, view, BadSubgraph)
+    if meta.format_version != format_version:
+        problems = [Problem("format_version", f"is {meta.format_version}; this Optima reads {format_version}")]
+    else:
+        problems = [*_name_problems(meta, view), *own_problems(meta)] or _plan_problems(meta, view)
+    if problems:
+        raise BadSubgraph(f"{view.name}.meta contradicts itself", problems=problems[:_SHOWN], hint=AGAIN)
+    return meta
 
 
-def problems_of(meta: LlvmSubgraph, view: SubgraphView) -> list[Problem]:
-    """Everything about ``meta`` that would make a call read or write outside its buffers."""
-    versions = [*_versions(meta)]
-    if versions:
-        return versions
-    names = [*name_problems(meta, view), *_unknown_results(meta)]
-    if names:
-        return names
-    return plan_problems(meta, view)
-
-
-def plan_problems(meta: PlannedSubgraph, view: SubgraphView, alignment: int = ALIGNMENT) -> list[Problem]:
-    """What is wrong with where buffers lie: for a meta whose names are right."""
-    placed = [p for b in meta.buffers for p in place_problems(b, meta, view, alignment)]
-    return [*placed, *alias_problems(meta)]
-
-
-def _versions(meta: LlvmSubgraph) -> Iterator[Problem]:
-    if meta.format_version != FORMAT_VERSION:
-        yield Problem("format_version", f"is {meta.format_version}; this Optima reads {FORMAT_VERSION}")
-    if meta.kernel_abi != KERNEL_ABI:
-        yield Problem("kernel_abi", f"is {meta.kernel_abi}; this Optima calls kernels of ABI {KERNEL_ABI}")
-
-
-def name_problems(meta: PlannedSubgraph, view: SubgraphView) -> Iterator[Problem]:
+def _name_problems(meta: PlannedSubgraph, view: SubgraphView) -> Iterator[Problem]:
     """Names of buffers, kernels and files that stand for two things, or for none; borders that are not the view's."""
     named = {"buffer": [b.name for b in meta.buffers], "kernel": [k.name for k in meta.kernels]}
     for what, names in named.items():
@@ -103,33 +75,26 @@ def name_problems(meta: PlannedSubgraph, view: SubgraphView) -> Iterator[Problem
             yield Problem(out, f"cannot be a copy of {source}")
 
 
-def _unknown_results(meta: LlvmSubgraph) -> Iterator[Problem]:
-    buffers = {b.name: b for b in meta.buffers}
-    for i, call in enumerate(meta.calls):
-        for name, (buffer, channels) in call.results.items():
-            if buffer not in buffers:
-                yield Problem(f"call {i}", f"there is no buffer {buffer}")
-            shape = buffers[buffer].shape if buffer in buffers else ()
-            if channels and (len(shape) < 3 or not 0 < channels <= shape[1] * shape[-1]):
-                yield Problem(name, f"{buffer} does not hold {channels} channels in blocks")
+def _plan_problems(meta: PlannedSubgraph, view: SubgraphView) -> list[Problem]:
+    """What is wrong with where buffers lie: for a meta whose names are right."""
+    placed = [p for b in meta.buffers for p in _place_problems(b, meta, view)]
+    return [*placed, *_alias_problems(meta)]
 
 
-def place_problems(
-    buffer: BufferMeta, meta: PlannedSubgraph, view: SubgraphView, alignment: int = ALIGNMENT
-) -> Iterator[Problem]:
+def _place_problems(buffer: BufferMeta, meta: PlannedSubgraph, view: SubgraphView) -> Iterator[Problem]:
     """What is wrong with where a buffer lies."""
     if any(extent < 0 for extent in buffer.shape):
         yield Problem(buffer.name, f"has a negative extent in {list(buffer.shape)}")
     elif buffer.kind == "scratch":
         inside = buffer.offset >= 0 and buffer.offset + buffer.nbytes <= meta.arena_bytes
-        if buffer.offset % alignment or not inside:
+        if buffer.offset % meta.alignment or not inside:
             place = f"byte {buffer.offset} is no place in {meta.arena_bytes} bytes of arena"
             yield Problem(buffer.name, place)
     elif buffer.kind == "constant" and not bound(buffer, view.constants.get(buffer.name)):
         yield Problem(buffer.name, f"there is no aligned constant {buffer.dtype}{list(buffer.shape)}")
 
 
-def alias_problems(meta: PlannedSubgraph) -> Iterator[Problem]:
+def _alias_problems(meta: PlannedSubgraph) -> Iterator[Problem]:
     """Aliases of what has no memory, or other bytes."""
     buffers = {b.name: b for b in meta.buffers}
     for name, root in alias_roots(meta).items():

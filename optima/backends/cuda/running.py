@@ -1,0 +1,118 @@
+"""A subgraph on a device of CUDA's: its functions and constants, and requests over them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from optima.backends.base import SubgraphView
+from optima.backends.cuda.device import Device, Memory
+from optima.backends.cuda.meta import CudaSubgraph
+from optima.backends.gpu_route.borders import device_inputs, device_outputs
+from optima.backends.gpu_route.executable import FROM_DEVICE, TO_DEVICE, GpuExecutable, dense_bytes
+from optima.backends.kernel_route.buffers import Array, alias_roots
+
+
+def opened(device: Device, meta: CudaSubgraph, view: SubgraphView) -> GpuExecutable:
+    """A subgraph on a device. Raises what ``Device`` does."""
+    return GpuExecutable(meta, LoadedSubgraph(device, meta, view), view.constants, device.runs_on)
+
+
+class LoadedSubgraph:
+    """Functions, and constants in device memory, shared by all requests."""
+
+    def __init__(self, device: Device, meta: CudaSubgraph, view: SubgraphView) -> None:
+        self.device, self.meta = device, meta
+        self.functions: Mapping[str, Any] = device.functions(meta, view.files)
+        self.blocks = {b.name: device.allocate(b.nbytes) for b in meta.buffers if b.kind == "constant"}
+        stream = device.stream(0)
+        for name, block in self.blocks.items():
+            stream.upload(block.address, view.constants[name])
+        stream.wait()
+
+    def request(self, borders: Mapping[str, Array]) -> CudaRequest:
+        """See ``Opened``."""
+        return CudaRequest(self, borders)
+
+
+class CudaRequest:
+    """One request's device memory and stream."""
+
+    def __init__(self, subgraph: LoadedSubgraph, borders: Mapping[str, Array]) -> None:
+        self._subgraph, self._meta, self._borders = subgraph, subgraph.meta, borders
+        self._kernels = {k.name: k for k in self._meta.kernels}
+        self._buffers = {b.name: b for b in self._meta.buffers}
+        self._blocks = self._own_blocks()
+        self._addresses = self._places()
+        #: before the inputs, after them, after each launch, after the outputs
+        self._stream = subgraph.device.stream(marks=len(self._meta.calls) + 3)
+
+    def _own_blocks(self) -> dict[str, Memory]:
+        """A block for each border; the arena is called ""."""
+        allocate = self._subgraph.device.allocate
+        own = {b.name: allocate(b.nbytes) for b in self._meta.buffers if b.kind == "border"}
+        return own | ({"": allocate(self._meta.arena_bytes)} if self._meta.arena_bytes else {})
+
+    def _places(self) -> dict[str, int]:
+        """Where each buffer begins; empty ones, which no kernel touches, may have no place."""
+        blocks = {**self._subgraph.blocks, **self._blocks}
+        places = {name: block.address for name, block in blocks.items() if name}
+        if "" in blocks:
+            places |= {b.name: blocks[""].address + b.offset for b in self._meta.buffers if b.kind == "scratch"}
+        roots = alias_roots(self._meta)
+        aliases = {b.name: places.get(roots[b.name], 0) for b in self._meta.buffers if b.kind == "alias"}
+        return places | aliases
+
+    def run(self) -> None:
+        """See ``Request``: the host waits once, at the end."""
+        self._stream.mark(0)
+        self._upload()
+        self._stream.mark(1)
+        for number in range(len(self._meta.calls)):
+            self._launch(number)
+            self._stream.mark(number + 2)
+        self._download()
+        self._stream.mark(len(self._meta.calls) + 2)
+        self._stream.wait()
+
+    def send(self) -> None:
+        """See ``Request``."""
+        self._upload()
+        self._stream.wait()
+
+    def launch(self, call: int) -> None:
+        """See ``Request``."""
+        self._launch(call)
+        self._stream.wait()
+
+    def receive(self) -> None:
+        """See ``Request``."""
+        self._download()
+        self._stream.wait()
+
+    def fetch(self, buffer: str) -> Array:
+        """See ``Request``."""
+        found = np.empty(self._buffers[buffer].nbytes, np.uint8)
+        self._stream.download(found, self._addresses[buffer])
+        self._stream.wait()
+        return found
+
+    def timings(self) -> Sequence[tuple[str, float]]:
+        """See ``Request``."""
+        names = [TO_DEVICE, *(call.kernel for call in self._meta.calls), FROM_DEVICE]
+        return tuple(zip(names, self._stream.spans_us(), strict=True))
+
+    def _upload(self) -> None:
+        for name in device_inputs(self._meta):
+            self._stream.upload(self._addresses[name], self._borders[name])
+
+    def _launch(self, number: int) -> None:
+        call = self._meta.calls[number]
+        addresses = [self._addresses[name] for name in call.args]
+        self._stream.launch(self._subgraph.functions[call.kernel], self._kernels[call.kernel], addresses)
+
+    def _download(self) -> None:
+        for name in device_outputs(self._meta):
+            self._stream.download(dense_bytes(self._borders[name]), self._addresses[name])

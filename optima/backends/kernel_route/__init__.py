@@ -1,0 +1,1 @@
+"""What the backends of kernels share: lowering to fused groups, the memory plan, and the plan's check at load."""
