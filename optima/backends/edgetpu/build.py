@@ -37,8 +37,7 @@ def build(payload: Mapping[str, Any]) -> bytes:
     report: dict[str, Any] = {"sqnr_db": ratios, "operators": []}
     if payload["compiler"]:
         with tool_folder("optima-edgetpu-", f"{payload['name']}, step 'compile with edgetpu_compiler'") as folder:
-            (folder / INT8).write_bytes(model)  # the file that the command in an error names
-            files[COMPILED], report["operators"] = compiled(payload["compiler"], model, options)
+            files[COMPILED], report["operators"] = compiled(payload["compiler"], model, options, folder)
     files[REPORT] = json.dumps(report, sort_keys=True).encode()
     return pack(files)
 

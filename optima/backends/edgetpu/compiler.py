@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from optima.backends.edgetpu.options import TpuOptions
@@ -35,19 +34,20 @@ def command(program: str, model: str, out_dir: str, options: TpuOptions) -> list
     return [program, "--show_operations", *chosen, "--out_dir", out_dir, model]
 
 
-def compiled(program: str, model: bytes, options: TpuOptions) -> tuple[bytes, list[dict[str, Any]]]:
-    """The device's file, and what became of each kind of operator. Raises ToolFailed with the command to repeat."""
-    with TemporaryDirectory(prefix="optima-edgetpu-") as place:
-        folder = Path(place)
-        (folder / "model.tflite").write_bytes(model)
-        made = folder / "model_edgetpu.tflite"
-        argv = command(program, "model.tflite", ".", options)
-        limit = (options.timeout_s or _DEFAULT_TIMEOUT_S) + _GRACE_S
-        said = run_tool(argv, timeout_s=limit, folder=folder, wrote=made)
-        data = made.read_bytes()
-        if data[4:8] != _TFLITE:
-            raise tool_failed(argv, f"wrote a {made.name} that is no TFLite model", said)
-        return data, operators(said)
+def compiled(program: str, model: bytes, options: TpuOptions, folder: Path) -> tuple[bytes, list[dict[str, Any]]]:
+    """The device's file, made in ``folder``, and what became of each kind of operator.
+
+    Raises ToolFailed with the command to repeat.
+    """
+    (folder / "model.tflite").write_bytes(model)
+    made = folder / "model_edgetpu.tflite"
+    argv = command(program, "model.tflite", ".", options)
+    limit = (options.timeout_s or _DEFAULT_TIMEOUT_S) + _GRACE_S
+    said = run_tool(argv, timeout_s=limit, folder=folder, wrote=made)
+    data = made.read_bytes()
+    if data[4:8] != _TFLITE:
+        raise tool_failed(argv, f"wrote a {made.name} that is no TFLite model", said)
+    return data, operators(said)
 
 
 def operators(said: str) -> list[dict[str, Any]]:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +14,8 @@ from optima.backends.bundle import pack
 from optima.backends.quantised import step
 from optima.backends.snpe.qnn import dlc_of, provider_options
 from optima.backends.snpe.sdk import Sdk, convert, quantise_dlc
+from optima.backends.tool_folder import tool_folder
 from optima.quantise import Scheme, prepare, quantise, refuse_noise, sqnr_of_outputs
-from optima.tools import ToolFailed
 
 Array = np.ndarray[Any, Any]
 
@@ -53,7 +50,7 @@ def compile_subgraph(request: Request) -> bytes:
         refuse_noise(found, request.min_sqnr_db)
     files = {FLOAT: prepared, QDQ: quantised, QUALITY: json.dumps(found, sort_keys=True).encode()}
     if request.maker:
-        with _workspace() as folder:
+        with tool_folder("optima-hexagon-") as folder:
             files[DLC] = _make_dlc(request, prepared, quantised, folder)
     return pack(files)
 
@@ -68,18 +65,3 @@ def _make_dlc(request: Request, prepared: bytes, quantised: bytes, folder: Path)
     with step(request.name, "write the .dlc with onnxruntime-qnn"):
         chip = provider_options(request.soc_model, request.htp_arch)
         return dlc_of(quantised, chip, folder, request.timeout_s)
-
-
-@contextmanager
-def _workspace() -> Iterator[Path]:
-    """A folder that stays behind when a tool has failed: the command to repeat needs what lies in it."""
-    folder = Path(tempfile.mkdtemp(prefix="optima-hexagon-"))
-    try:
-        yield folder
-    except ToolFailed as error:
-        hint = f"{error.hint}; in the folder {folder}, which is kept"
-        raise ToolFailed(error.message, problems=error.problems, hint=hint) from error
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    shutil.rmtree(folder, ignore_errors=True)

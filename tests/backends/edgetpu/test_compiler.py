@@ -121,7 +121,7 @@ def test_one_that_hangs_is_stopped(graph: object, tmp_path: Path, monkeypatch: p
 
     start = time.monotonic()
     with pytest.raises(ToolFailed, match="did not end within 1 s"):
-        run(str(stand_in(tmp_path, "time.sleep(600)")), b"model", TpuOptions(timeout_s=1))
+        run(str(stand_in(tmp_path, "time.sleep(600)")), b"model", TpuOptions(timeout_s=1), tmp_path)
     assert time.monotonic() - start < 60
 
 

@@ -282,7 +282,7 @@ def test_a_failing_sdk_is_one_error_with_subgraph_and_step(tmp_path: Path, monke
         compiled(graph, tmp_path, "HEXAGON", two_thirds(graph), samples_of(Cnn))
     assert "Operator Erf is not supported" in "".join(failed.value.__notes__)
     assert "snpe-dlc-quant --input_dlc" in failed.value.hint
-    (kept,) = re.findall(r"in the folder (\S+), which is kept", failed.value.hint)
+    (kept,) = re.findall(r"in (\S+), repeat it with", failed.value.hint)
     shutil.rmtree(kept)
 
 
