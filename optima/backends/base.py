@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -184,6 +184,14 @@ class Invocation(Protocol):
 
     def timings(self) -> Sequence[tuple[str, float]]:
         """(kernel, microseconds) for each call of the last ``run``, in order; () where a backend has none."""
+
+
+@runtime_checkable
+class Copying(Protocol):
+    """An Invocation over a memory of its own, which says what copying borders took."""
+
+    def copies_us(self) -> Mapping[str, float]:
+        """Microseconds of the last ``run`` for each border that was copied in or out; {} where there is no clock."""
 
 
 class Executable(Protocol):

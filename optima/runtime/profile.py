@@ -27,8 +27,8 @@ class SubgraphProfile:
 class TransferProfile:
     """A border tensor on its way: between subgraphs' names, bytes, and "alias" (the same memory) or "copy".
 
-    What a copy takes is part of its subgraph's time. Devices with a clock list it among the kernels: "inputs to the
-    device" and "outputs from the device".
+    ``us``: microseconds that both sides took to copy it, as parts of the times of their subgraphs (a tensor that
+    several subgraphs read is copied out once, and counted with each); 0 for an alias, None where a side does not say.
     """
 
     tensor: str
@@ -36,6 +36,7 @@ class TransferProfile:
     target: str
     nbytes: int
     kind: str
+    us: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,19 @@ class ProfileData:
         return sum(t.nbytes for t in self.transfers if t.kind == "copy")
 
     def __str__(self) -> str:
-        rows = [("total", "", self.us)]
+        rows: list[tuple[str, str, float | None]] = [("total", "", self.us)]
         for part in self.subgraphs:
             rows.append((part.name, part.device, part.us))
             rows += [("  " + kernel.name, "", kernel.us) for kernel in part.kernels]
+        rows += [
+            (f"{t.tensor}: {t.source} to {t.target}", f"{t.nbytes:,} bytes", t.us)
+            for t in self.transfers
+            if t.kind == "copy"
+        ]
         width = max(len(name) for name, _, _ in rows)
-        device_width = max(len(device) for _, device, _ in rows)
-        return "\n".join(f"{name:<{width}}  {dev:<{device_width}}  {us:>12.1f} us" for name, dev, us in rows)
+        second_width = max(len(second) for _, second, _ in rows)
+        return "\n".join(f"{name:<{width}}  {second:<{second_width}}  {_shown(us)}" for name, second, us in rows)
+
+
+def _shown(us: float | None) -> str:
+    return f"{'-':>12}" if us is None else f"{us:>12.1f} us"

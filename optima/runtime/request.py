@@ -89,9 +89,7 @@ class InferRequest:
                 return self._session.read_output(index)
 
         def write(value: Any) -> None:
-            raise RequestError(
-                f"output {self._outputs[index].title!r} cannot be written", hint="copy into an input"
-            )
+            raise RequestError(f"output {self._outputs[index].title!r} cannot be written", hint="copy into an input")
 
         return Tensor(self._outputs[index], read, write)
 
@@ -190,9 +188,7 @@ class InferRequest:
 
     def _refuse_while_running(self, what: str) -> None:
         if self._running:
-            raise RequestError(
-                f"{what} while the request is running", hint="call wait() first, or use another request"
-            )
+            raise RequestError(f"{what} while the request is running", hint="call wait() first, or use another request")
 
     def _refuse_without_result(self) -> None:
         self._refuse_while_running("reading results")

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from devices import DeviceRef, InternalError, OptimaError, UserError
+from devices import DeviceRef, Family, InternalError, OptimaError, UserError
 from optima.artifact.manifest import FormMeta, ModelMeta, SubgraphMeta, SymbolMeta, TensorMeta, TransferMeta
-from optima.backends.base import Executable
+from optima.backends.base import Copying, Executable
 from optima.runtime.borders import BorderPlan
 from optima.runtime.errors import SubgraphFailed
 from optima.runtime.lanes import Schedule, run_all
@@ -135,9 +135,22 @@ class Session:
             for part, run, us in zip(self._loaded.subgraphs, self._invocations, self._elapsed_us, strict=True)
         ]
         transfers = tuple(
-            TransferProfile(t.tensor, t.source, t.target, t.nbytes, t.kind) for t in self._loaded.transfers
+            TransferProfile(t.tensor, t.source, t.target, t.nbytes, t.kind, self._transfer_us(t))
+            for t in self._loaded.transfers
         )
         return ProfileData(self._total_us, tuple(parts), transfers)
+
+    def _transfer_us(self, transfer: TransferMeta) -> float | None:
+        """What both sides took to copy it; None where one does not say."""
+        total = 0.0
+        for part, run in zip(self._loaded.subgraphs, self._invocations, strict=True):
+            if part.meta.name not in (transfer.source, transfer.target) or part.computes_on.kind.family is Family.CPU:
+                continue
+            copied = run.copies_us().get(transfer.tensor) if isinstance(run, Copying) else None
+            if copied is None:
+                return None
+            total += copied
+        return total
 
     def _rows(self, meta: TensorMeta) -> tuple[slice, ...]:
         """The part of an output that is meant."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from optima.backends.base import SubgraphView
 from optima.backends.cuda.device import Device, Memory
 from optima.backends.cuda.meta import CudaSubgraph
 from optima.backends.gpu_route.borders import device_inputs, device_outputs
-from optima.backends.gpu_route.executable import FROM_DEVICE, TO_DEVICE, GpuExecutable, dense_bytes
+from optima.backends.gpu_route.executable import GpuExecutable, dense_bytes
 from optima.backends.kernel_route.buffers import Array, alias_roots
 
 
@@ -46,8 +47,7 @@ class CudaRequest:
         self._buffers = {b.name: b for b in self._meta.buffers}
         self._blocks = self._own_blocks()
         self._addresses = self._places()
-        #: before the inputs, after them, after each launch, after the outputs
-        self._stream = subgraph.device.stream(marks=len(self._meta.calls) + 3)
+        self._stream = subgraph.device.stream(marks=len(self._steps()) + 1)
 
     def _own_blocks(self) -> dict[str, Memory]:
         """A block for each border; the arena is called ""."""
@@ -68,18 +68,15 @@ class CudaRequest:
     def run(self) -> None:
         """See ``Request``: the host waits once, at the end."""
         self._stream.mark(0)
-        self._upload()
-        self._stream.mark(1)
-        for number in range(len(self._meta.calls)):
-            self._launch(number)
-            self._stream.mark(number + 2)
-        self._download()
-        self._stream.mark(len(self._meta.calls) + 2)
+        for number, step in enumerate(self._steps(), 1):
+            step()
+            self._stream.mark(number)
         self._stream.wait()
 
     def send(self) -> None:
         """See ``Request``."""
-        self._upload()
+        for name in device_inputs(self._meta):
+            self._upload(name)
         self._stream.wait()
 
     def launch(self, call: int) -> None:
@@ -89,7 +86,8 @@ class CudaRequest:
 
     def receive(self) -> None:
         """See ``Request``."""
-        self._download()
+        for name in device_outputs(self._meta):
+            self._download(name)
         self._stream.wait()
 
     def fetch(self, buffer: str) -> Array:
@@ -99,20 +97,33 @@ class CudaRequest:
         self._stream.wait()
         return found
 
-    def timings(self) -> Sequence[tuple[str, float]]:
+    def launches_us(self) -> Sequence[float]:
         """See ``Request``."""
-        names = [TO_DEVICE, *(call.kernel for call in self._meta.calls), FROM_DEVICE]
-        return tuple(zip(names, self._stream.spans_us(), strict=True))
+        first = len(device_inputs(self._meta))
+        return self._stream.spans_us()[first : first + len(self._meta.calls)]
 
-    def _upload(self) -> None:
-        for name in device_inputs(self._meta):
-            self._stream.upload(self._addresses[name], self._borders[name])
+    def copies_us(self) -> Mapping[str, float]:
+        """See ``Request``."""
+        inputs, spans = device_inputs(self._meta), self._stream.spans_us()
+        behind = spans[len(inputs) + len(self._meta.calls) :]
+        outputs = zip(device_outputs(self._meta), behind, strict=True)
+        return {**dict(zip(inputs, spans, strict=False)), **dict(outputs)}
+
+    def _steps(self) -> list[Callable[[], None]]:
+        """What a run does in order: a copy for each input, each launch, a copy for each output."""
+        return [
+            *(partial(self._upload, name) for name in device_inputs(self._meta)),
+            *(partial(self._launch, number) for number in range(len(self._meta.calls))),
+            *(partial(self._download, name) for name in device_outputs(self._meta)),
+        ]
+
+    def _upload(self, name: str) -> None:
+        self._stream.upload(self._addresses[name], self._borders[name])
 
     def _launch(self, number: int) -> None:
         call = self._meta.calls[number]
         addresses = [self._addresses[name] for name in call.args]
         self._stream.launch(self._subgraph.functions[call.kernel], self._kernels[call.kernel], addresses)
 
-    def _download(self) -> None:
-        for name in device_outputs(self._meta):
-            self._stream.download(dense_bytes(self._borders[name]), self._addresses[name])
+    def _download(self, name: str) -> None:
+        self._stream.download(dense_bytes(self._borders[name]), self._addresses[name])

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from optima.backends.gpu_route.borders import copy_outputs
+from optima.backends.gpu_route.borders import copy_outputs, device_inputs, device_outputs
 from optima.backends.gpu_route.meta import GpuSubgraph
 from optima.backends.kernel_route.buffers import Array, check_borders
 
@@ -36,11 +36,11 @@ class Request(Protocol):
     def fetch(self, buffer: str) -> Array:
         """A copy of a buffer's bytes."""
 
-    def timings(self) -> Sequence[tuple[str, float]]:
-        """(step, microseconds) of the last ``run``: ``TO_DEVICE``, each launch by its kernel's name, ``FROM_DEVICE``.
+    def launches_us(self) -> Sequence[float]:
+        """Microseconds of each launch of the last ``run``, by the device's own clock; () where it has none."""
 
-        By the device's own clock; () where it has none.
-        """
+    def copies_us(self) -> Mapping[str, float]:
+        """Microseconds that the last ``run`` took to copy each border to or from the device; {} without a clock."""
 
 
 class Opened(Protocol):
@@ -80,7 +80,16 @@ class GpuInvocation:
 
     def timings(self) -> Sequence[tuple[str, float]]:
         """(step, microseconds) of the last run: the copies to the device, each launch, the copies back."""
-        return self._request.timings()
+        copies, launches = self._request.copies_us(), self._request.launches_us()
+        if not copies and not launches:
+            return ()
+        sent, received = (sum(copies[n] for n in names(self._meta)) for names in (device_inputs, device_outputs))
+        kernels = [(call.kernel, us) for call, us in zip(self._meta.calls, launches, strict=True)]
+        return (TO_DEVICE, sent), *kernels, (FROM_DEVICE, received)
+
+    def copies_us(self) -> Mapping[str, float]:
+        """See ``Copying``."""
+        return self._request.copies_us()
 
     def trace(self) -> dict[str, Array]:
         """Run launch by launch; copies of all that each group of launches leaves behind, by graph name."""

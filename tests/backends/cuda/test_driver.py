@@ -19,7 +19,7 @@ import torch
 
 import optima
 from devices import DeviceRef
-from optima.backends.base import LoadEnv
+from optima.backends.base import Copying, LoadEnv
 from optima.backends.cuda import load as cuda_load
 from optima.backends.cuda.driver import Driver, driver
 from optima.backends.cuda.gpu import Gpu
@@ -88,11 +88,13 @@ def test_each_step_has_a_time_by_the_gpus_own_clock(stand_in: StandIn, opened: D
     invocation.run()
     steps = [line.partition(" ")[0] for line in stand_in.log()[before:]]
     launches = ["cuLaunchKernel", "cuEventRecord"] * len(executable.meta.calls)
-    copies_in = ["cuEventRecord", "cuMemcpyHtoDAsync", "cuMemcpyHtoDAsync", "cuEventRecord"]
-    assert steps == [*copies_in, *launches, "cuMemcpyDtoHAsync", "cuEventRecord", "cuStreamSynchronize"]
+    copies_in = ["cuMemcpyHtoDAsync", "cuEventRecord"] * 2
+    copies_out = ["cuMemcpyDtoHAsync", "cuEventRecord"]
+    assert steps == ["cuEventRecord", *copies_in, *launches, *copies_out, "cuStreamSynchronize"]
     # The stand-in's clock goes on by a quarter of a millisecond with each call that it records.
     kernels = [(call.kernel, 500.0) for call in executable.meta.calls]
-    assert invocation.timings() == ((TO_DEVICE, 750.0), *kernels, (FROM_DEVICE, 500.0))
+    assert invocation.timings() == ((TO_DEVICE, 1000.0), *kernels, (FROM_DEVICE, 500.0))
+    assert isinstance(invocation, Copying) and invocation.copies_us() == {"x": 500.0, "z": 500.0, "y": 500.0}
 
 
 @needs_simulator

@@ -91,6 +91,25 @@ def test_the_device_tells_what_copies_and_launches_took(flavour: Flavour) -> Non
         names, spans = zip(*invocation.timings(), strict=True)
         assert names == (TO_DEVICE, *(call.kernel for call in executable.meta.calls), FROM_DEVICE)
         assert all(us >= 0 for us in spans) and 0 < sum(spans) <= wall_us
+        copies = invocation.copies_us()
+        assert set(copies) == {*graph.inputs, *graph.outputs}
+        assert spans[0] == pytest.approx(sum(copies[n] for n in graph.inputs))
+        assert spans[-1] == pytest.approx(copies[graph.outputs[0]])
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_each_transfer_has_a_time(flavour: Flavour, tmp_path: Path) -> None:
+    model = Compiled("cnn", DEVICE.kind, tmp_path, by_turns=True, flavour=flavour)
+    loaded_model = rt.Context().load_model(model.path, fallback=True)
+    request = loaded_model.create_request()
+    request.set_inputs(np.zeros(loaded_model.input_tensors_info[0].shape, np.float32))
+    request.infer()
+    request.wait()
+    profile = request.profile_data
+    times = [t.us for t in profile.transfers if t.kind == "copy"]
+    assert times and all(us is not None and us > 0 for us in times)
+    assert sum(us for us in times if us is not None) < sum(part.us for part in profile.subgraphs)
+    assert "from the device" in str(profile) and " bytes" in str(profile)
 
 
 def test_a_software_device_never_counts_as_present() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from optima.backends.gpu_route.borders import device_inputs, device_outputs
-from optima.backends.gpu_route.executable import FROM_DEVICE, TO_DEVICE, dense_bytes
+from optima.backends.gpu_route.executable import dense_bytes
 from optima.backends.gpu_route.meta import CallMeta
 from optima.backends.kernel_route.buffers import Array
 from optima.backends.spirv.found import FoundDevice
@@ -71,8 +71,9 @@ class OpenClRequest:
         self._queue = subgraph.queue()
         with failing("prepare the launches", self._name):
             self._launches = [self._prepared(call) for call in subgraph.meta.calls]
-        #: of the last run: the copies to the device, each launch, the copies back
-        self._events: tuple[list[Any], list[Any], list[Any]] = [], [], []
+        #: events of the last run: the copy of each border, and each launch
+        self._copied: dict[str, Any] = {}
+        self._launched: list[Any] = []
 
     def run(self) -> None:
         """See ``Request``."""
@@ -80,8 +81,9 @@ class OpenClRequest:
         with failing("run", self._name):
             sent = self._enqueue_inputs()
             launched = [self._enqueue(number) for number in range(len(self._launches))]
-            self._events = sent, launched, self._enqueue_outputs()
+            received = self._enqueue_outputs()
             self._queue.finish()
+            self._copied, self._launched = {**sent, **received}, launched
 
     def send(self) -> None:
         """See ``Request``."""
@@ -111,12 +113,16 @@ class OpenClRequest:
             self._queue.finish()
         return found
 
-    def timings(self) -> Sequence[tuple[str, float]]:
-        """See ``Request``: by the device's own clock."""
+    def launches_us(self) -> Sequence[float]:
+        """See ``Request``."""
         with failing("tell the times", self._name):
-            sent, launched, received = ([_microseconds(event) for event in events] for events in self._events)
-        kernels = [(call.kernel, us) for call, us in zip(self._meta.calls, launched, strict=False)]
-        return (TO_DEVICE, sum(sent)), *kernels, (FROM_DEVICE, sum(received))
+            return [_microseconds(event) for event in self._launched]
+
+    def copies_us(self) -> Mapping[str, float]:
+        """See ``Request``: nothing is copied of an empty border."""
+        names = (*device_inputs(self._meta), *device_outputs(self._meta))
+        with failing("tell the times", self._name):
+            return {n: _microseconds(self._copied[n]) if n in self._copied else 0.0 for n in names}
 
     def _prepared(self, call: CallMeta) -> tuple[Any, tuple[int, ...], tuple[int, ...], list[Any]]:
         """(kernel with its arguments, all invocations, invocations of a workgroup, what must outlive the kernel)."""
@@ -133,13 +139,13 @@ class OpenClRequest:
         kernel, size, threads, _ = self._launches[number]
         return self._cl.enqueue_nd_range_kernel(self._queue, kernel, size, threads)
 
-    def _enqueue_inputs(self) -> list[Any]:
+    def _enqueue_inputs(self) -> dict[str, Any]:
         names = [name for name in device_inputs(self._meta) if self._regions[name].nbytes]
-        return [send(self._cl, self._queue, self._regions[name], self._borders[name]) for name in names]
+        return {name: send(self._cl, self._queue, self._regions[name], self._borders[name]) for name in names}
 
-    def _enqueue_outputs(self) -> list[Any]:
+    def _enqueue_outputs(self) -> dict[str, Any]:
         names = [name for name in device_outputs(self._meta) if self._regions[name].nbytes]
-        return [self._receive(dense_bytes(self._borders[name]), self._regions[name]) for name in names]
+        return {name: self._receive(dense_bytes(self._borders[name]), self._regions[name]) for name in names}
 
     def _receive(self, target: Array, region: Region[Any]) -> Any:
         return self._cl.enqueue_copy(self._queue, target, region.block, src_offset=region.offset, is_blocking=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from optima.backends.gpu_route.meta import CallMeta
@@ -74,7 +75,7 @@ class Recorder:
     ) -> Any:
         """A command buffer: copies in, ``launches`` as (call, its descriptor set) one after the other, copies out.
 
-        ``clock`` gets a mark at the beginning and one after each: two more than there are launches, and the first.
+        ``clock`` gets a mark at the beginning, and one after each copy and each launch.
         """
         vk = self._device.vk
         with failing("record commands", self._device.found.name):
@@ -83,19 +84,19 @@ class Recorder:
             )
             commands = vk.vkAllocateCommandBuffers(self._device.handle, info)[0]
             vk.vkBeginCommandBuffer(commands, vk.VkCommandBufferBeginInfo())
+            steps: list[Callable[[], None]] = [
+                *(partial(self._copy, commands, *copy) for copy in copies_in),
+                *(partial(self._launch, commands, self._pipelines[c.kernel], bound) for c, bound in launches),
+                *(partial(self._copy, commands, *copy) for copy in copies_out),
+            ]
             if clock:
                 clock.reset(commands)
                 clock.mark(commands, 0)
-            self._copy(commands, copies_in)
-            for number, (call, descriptors) in enumerate(launches, 1):
+            for number, step in enumerate(steps, 1):
+                step()
+                self._barrier(commands)
                 if clock:
                     clock.mark(commands, number)
-                self._launch(commands, self._pipelines[call.kernel], descriptors)
-            if clock:
-                clock.mark(commands, len(launches) + 1)
-            self._copy(commands, copies_out)
-            if clock:
-                clock.mark(commands, len(launches) + 2)
             vk.vkEndCommandBuffer(commands)
         return commands
 
@@ -105,15 +106,12 @@ class Recorder:
         vk.vkCmdBindPipeline(commands, bind, pipeline.handle)
         vk.vkCmdBindDescriptorSets(commands, bind, pipeline.layout, 0, 1, [descriptors], 0, None)
         vk.vkCmdDispatch(commands, *pipeline.meta.groups)
-        self._barrier(commands)
 
-    def _copy(self, commands: Any, copies: Sequence[Copy]) -> None:
+    def _copy(self, commands: Any, source: Place, target: Place) -> None:
         vk = self._device.vk
-        for source, target in copies:
-            if source.nbytes:
-                parts = [vk.VkBufferCopy(srcOffset=source.offset, dstOffset=target.offset, size=source.nbytes)]
-                vk.vkCmdCopyBuffer(commands, source.block.buffer, target.block.buffer, 1, parts)
-        self._barrier(commands)
+        if source.nbytes:
+            parts = [vk.VkBufferCopy(srcOffset=source.offset, dstOffset=target.offset, size=source.nbytes)]
+            vk.vkCmdCopyBuffer(commands, source.block.buffer, target.block.buffer, 1, parts)
 
     def _barrier(self, commands: Any) -> None:
         """Everything before is done, and seen by everything behind, the host included."""

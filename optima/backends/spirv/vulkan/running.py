@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from optima.backends.gpu_route.borders import device_inputs, device_outputs
-from optima.backends.gpu_route.executable import FROM_DEVICE, TO_DEVICE, dense_bytes
+from optima.backends.gpu_route.executable import dense_bytes
 from optima.backends.gpu_route.meta import CallMeta
 from optima.backends.kernel_route.buffers import Array
 from optima.backends.spirv.found import FoundDevice
@@ -63,8 +65,11 @@ class VulkanRequest:
         # Allocating from a pipeline's layout is safe; the package's own bookkeeping is what the lock is for.
         with subgraph.pipelines.lock:
             self._launches = [(c, self._recorder.descriptor_set(c, self._regions)) for c in meta.calls]
-            self._clock = Clock(device, len(meta.calls) + 3)
-            self._commands = self._recorder.record(self._copies_in(), self._launches, self._copies_out(), self._clock)
+            copies_in, copies_out = list(self._copies_in().values()), list(self._copies_out().values())
+            self._clock = Clock(device, len(copies_in) + len(self._launches) + len(copies_out) + 1)
+            self._commands = self._recorder.record(copies_in, self._launches, copies_out, self._clock)
+        #: what the host took to copy each border in the last run
+        self._on_host_us: dict[str, float] = {}
 
     def run(self) -> None:
         """See ``Request``."""
@@ -75,7 +80,7 @@ class VulkanRequest:
     def send(self) -> None:
         """See ``Request``."""
         self._read_borders()
-        self._submit(self._copies_in())
+        self._submit(list(self._copies_in().values()))
 
     def launch(self, call: int) -> None:
         """See ``Request``."""
@@ -83,7 +88,7 @@ class VulkanRequest:
 
     def receive(self) -> None:
         """See ``Request``."""
-        self._submit((), (), self._copies_out())
+        self._submit((), (), list(self._copies_out().values()))
         self._write_borders()
 
     def fetch(self, buffer: str) -> Array:
@@ -94,10 +99,20 @@ class VulkanRequest:
             self._submit((), (), [(region, through)])
         return _bytes(through).copy()
 
-    def timings(self) -> Sequence[tuple[str, float]]:
-        """See ``Request``: by the device's own clock, nothing where it has none."""
-        names = [TO_DEVICE, *(call.kernel for call in self._meta.calls), FROM_DEVICE]
-        return tuple(zip(names, self._clock.spans_us(), strict=False))
+    def launches_us(self) -> Sequence[float]:
+        """See ``Request``."""
+        first = len(self._copies_in())
+        return self._clock.spans_us()[first : first + len(self._launches)]
+
+    def copies_us(self) -> Mapping[str, float]:
+        """See ``Request``: the host's part, and the device's where the host cannot write its memory."""
+        spans = self._clock.spans_us()
+        if not spans:
+            return {}
+        inputs, outputs = self._copies_in(), self._copies_out()
+        on_device = [*spans[: len(inputs)], *spans[len(inputs) + len(self._launches) :]]
+        copied = dict(zip((*inputs, *outputs), on_device, strict=True))
+        return {name: us + copied.get(name, 0.0) for name, us in self._on_host_us.items()}
 
     def _submit(
         self, copies_in: Sequence[Copy], launches: Sequence[tuple[CallMeta, Any]] = (), copies_out: Sequence[Copy] = ()
@@ -105,21 +120,30 @@ class VulkanRequest:
         commands = self._recorder.record(copies_in, launches, copies_out)
         self._device.run(commands, self._recorder.fence)
 
-    def _copies_in(self) -> list[Copy]:
-        pairs = [(self._host[n], self._regions[n]) for n in device_inputs(self._meta)]
-        return [(host, region) for host, region in pairs if host is not region]
+    def _copies_in(self) -> dict[str, Copy]:
+        """By border, in order: none where the host writes the device's memory."""
+        pairs = {n: (self._host[n], self._regions[n]) for n in device_inputs(self._meta)}
+        return {n: (host, region) for n, (host, region) in pairs.items() if host is not region}
 
-    def _copies_out(self) -> list[Copy]:
-        pairs = [(self._regions[n], self._host[n]) for n in device_outputs(self._meta)]
-        return [(region, host) for region, host in pairs if host is not region]
+    def _copies_out(self) -> dict[str, Copy]:
+        pairs = {n: (self._regions[n], self._host[n]) for n in device_outputs(self._meta)}
+        return {n: (region, host) for n, (region, host) in pairs.items() if host is not region}
 
     def _read_borders(self) -> None:
         for name in device_inputs(self._meta):
-            _write(self._host[name], self._borders[name])
+            with self._timed(name):
+                _write(self._host[name], self._borders[name])
 
     def _write_borders(self) -> None:
         for name in device_outputs(self._meta):
-            dense_bytes(self._borders[name])[:] = _bytes(self._host[name])
+            with self._timed(name):
+                dense_bytes(self._borders[name])[:] = _bytes(self._host[name])
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        start = time.perf_counter_ns()
+        yield
+        self._on_host_us[name] = (time.perf_counter_ns() - start) / 1000
 
 
 def _bytes(region: Place) -> Array:
