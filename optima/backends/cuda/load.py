@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 
 from devices import DeviceRef
@@ -13,9 +14,12 @@ from optima.backends.cuda.meta import FORMAT_VERSION, CudaSubgraph
 from optima.backends.cuda.simulator import Simulator
 from optima.backends.gpu_route.borders import check_borders, copy_outputs, device_inputs, device_outputs
 from optima.backends.gpu_route.checking import read_meta
+from optima.backends.gpu_route.errors import DeviceFailed
 from optima.backends.gpu_route.meta import CallMeta
 from optima.backends.llvm.buffers import Array, alias_roots
 from optima.native import aligned_empty
+
+_LOG = logging.getLogger(__name__)
 
 
 def present(device: DeviceRef) -> bool:
@@ -23,6 +27,9 @@ def present(device: DeviceRef) -> bool:
     try:
         return device.index < driver().count()
     except CudaMissing:
+        return False
+    except DeviceFailed as error:
+        _LOG.warning("%s is taken for absent: %s", device, error)
         return False
 
 
