@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from optima.backends.cuda import simulator
 from optima.graph import Graph
 from optima.kernels.gpu.lower import gpu_program
 from optima.kernels.gpu.printer.cuda import CUDA
@@ -42,6 +43,21 @@ def test_a_large_window_is_right(window: int) -> None:
     (found,) = simulated(graph, artifact, values)
     wanted = torch.nn.functional.conv2d(*(torch.from_numpy(values[n]) for n in graph.inputs))
     np.testing.assert_allclose(found, wanted.numpy(), rtol=1e-3, atol=1e-3)
+
+
+@needs_simulator
+def test_no_thread_stores_what_it_did_not_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A convolution of one position, as in a squeeze-and-excite block: what a thread leaves unset is a pattern here."""
+    monkeypatch.setattr(simulator, "_FLAGS", (*simulator._FLAGS, "-ftrivial-auto-var-init=pattern"))
+    graph, artifact = compiled(
+        "graph g(%x: f32[2,16,1,1], %w: f32[6,16,1,1]) -> (%y)\n  %y = conv2d_0: conv2d(%x, %w) : f32[2,6,1,1]\n"
+    )
+    rng = np.random.default_rng(0)
+    values = {n: rng.standard_normal(graph.type_of(n).shape).astype(np.float32) for n in graph.inputs}
+    wanted = torch.nn.functional.conv2d(*(torch.from_numpy(values[n]) for n in graph.inputs)).numpy()
+    for order in (False, True):
+        (found,) = simulated(graph, artifact, values, simulator.Simulator(reversed_threads=order))
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_no_launch_has_a_negative_size() -> None:

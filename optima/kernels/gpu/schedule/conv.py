@@ -42,12 +42,15 @@ def apply(sch: Any, anchor: Any, target: GpuTarget, done: frozenset[str]) -> set
     batch, channel, *positions = spatial
     if extent(sch, batch) > _MOST_GROUPS:
         raise NotApplicable("too many images for one launch")
+    if math.prod(extent(sch, loop) for loop in positions) == 1:
+        # A product with one column: a second thread has nothing to do, and TVM lets it store what it did not compute.
+        raise NotApplicable("one position per image")
     weights = sch.cache_read(anchor, 1, "shared")
     value = sch.cache_read(anchor, 0, "local")
     inline_prologue(sch, value, done)
     final = local_result(sch, anchor, done)
     place = sch.fuse(*positions) if len(positions) > 1 else positions[0]
-    width = min(_POSITIONS, 1 << (max(2, extent(sch, place)) - 1).bit_length())
+    width = min(_POSITIONS, 1 << (extent(sch, place) - 1).bit_length())
     tile, piece = _shared_weights(sch, channel, reduction, target)
     channel_o, channel_i = sch.split(channel, [None, tile])
     place_o, place_t = sch.split(place, [None, width])
