@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import struct
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from devices import Problem
 from optima.backends.cuda.nvrtc_process import OPTIONS
 from optima.backends.cuda.tools import INSTALL, NVCC, NVRTC, NVRTC_12, nvcc, nvrtc, older_nvrtc
 from optima.backends.device_options import DeviceOptionError
-from optima.tools import Tool, ToolFailed, ToolMissing, run_tool
+from optima.tools import Tool, ToolMissing, run_tool, tool_failed
 
 _SCRIPT = Path(__file__).with_name("nvrtc_process.py")
 _LIBRARY = re.compile(r"libnvrtc\.so\.\d+")
@@ -23,6 +24,8 @@ _LIBRARY = re.compile(r"libnvrtc\.so\.\d+")
 _ASK_S = 60
 #: what a file of each kind begins with, or has in it
 _ELF, _PTX = b"\x7fELF", b".version "
+#: ELF's header in 64 bits: magic, machine, where segments and sections are described, and in how many bytes each
+_ELF_HEADER, _EM_CUDA = struct.Struct("<4s14xH12xQQ6xHHHH2x"), 190
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,14 @@ def _path_of(tool: Tool) -> str:
 def architectures(compiler: Compiler) -> tuple[str, ...]:
     """What it compiles for, as "sm_75". Raises ToolFailed."""
     if compiler.name == NVCC:
-        said = run_tool([compiler.path, "--list-gpu-arch"], timeout_s=_ASK_S)
+        command, number = [compiler.path, "--list-gpu-arch"], r"\bcompute_(\d+)\b"
     else:
-        said = run_tool(_script("archs", compiler.path), timeout_s=_ASK_S)
-    return tuple(f"sm_{number}" for number in re.findall(r"\d+", said))
+        command, number = _script("archs", compiler.path), r"\b(\d+)\b"
+    said = run_tool(command, timeout_s=_ASK_S)
+    found = tuple(f"sm_{n}" for n in dict.fromkeys(re.findall(number, said)))
+    if not found:
+        raise tool_failed(command, "does not say what it compiles for", said, called=compiler.name)
+    return found
 
 
 def check_architecture(compiler: Compiler, architecture: str) -> None:
@@ -75,7 +82,7 @@ def check_architecture(compiler: Compiler, architecture: str) -> None:
         raise DeviceOptionError(
             f"{compiler.name} {compiler.version} does not compile for {architecture}",
             problems=[Problem("NVIDIA.architecture", f"is {architecture}; there are {', '.join(known)}")],
-            hint=f"pip install {NVRTC_12} for older GPUs, or another architecture",
+            hint=f'for older GPUs pip install {NVRTC_12}, and {{"compiler": "{NVRTC_12}"}}; or another architecture',
         )
 
 
@@ -99,16 +106,26 @@ def compiled(
             ]
         said = "".join(run_tool(command, timeout_s=timeout_s, folder=folder) for command in commands)
         files = [folder / f"{k}.{suffix}" for k in range(len(texts)) for suffix in suffixes]
-        return {file.name: _checked(file, compiler, said) for file in files}
+        return {file.name: _checked(file, commands[0], compiler, said) for file in files}
 
 
-def _checked(file: Path, compiler: Compiler, said: str) -> bytes:
+def _checked(file: Path, command: Sequence[str], compiler: Compiler, said: str) -> bytes:
     data = file.read_bytes() if file.is_file() else b""
-    fits = data.startswith(_ELF) if file.suffix == ".cubin" else _PTX in data
+    form = file.suffix[1:]
+    fits = _is_whole_cubin(data) if form == "cubin" else _PTX in data and data.rstrip().endswith(b"}")
     if not fits:
-        how = f"wrote no {file.suffix[1:]}" if not data else f"wrote a {file.name} that is no {file.suffix[1:]}"
-        raise ToolFailed(f"{compiler.name} {how}:\n{said.strip()[-2000:]}", hint="report it, with the kernel's text")
+        how = f"wrote no {form}" if not data else f"wrote a {file.name} that is no {form}"
+        raise tool_failed(command, how, said, called=compiler.name)
     return data
+
+
+def _is_whole_cubin(data: bytes) -> bool:
+    """Whether it is ELF for CUDA, and no shorter than where its header says that its two tables end."""
+    if len(data) < _ELF_HEADER.size:
+        return False
+    magic, machine, segments, sections, segment, segment_count, section, section_count = _ELF_HEADER.unpack_from(data)
+    end = max(segments + segment * segment_count, sections + section * section_count)
+    return bool(magic == _ELF and machine == _EM_CUDA and end <= len(data))
 
 
 def _script(*words: str) -> list[str]:

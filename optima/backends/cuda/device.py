@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from optima.backends.cuda.meta import CudaSubgraph, KernelMeta
@@ -19,6 +20,9 @@ class Memory(Protocol):
 
 class Stream(Protocol):
     """What is done on the device in order. One thread at a time uses a stream."""
+
+    def inside(self) -> AbstractContextManager[None]:
+        """Everything that is asked of the stream is asked within this, by the thread that entered."""
 
     def upload(self, address: int, array: Array) -> None:
         """Copy a dense array to the device; it must not change before ``wait``."""

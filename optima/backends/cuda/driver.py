@@ -24,7 +24,8 @@ _SIGNATURES = {
     "cuDeviceGetName": (c_char_p, c_int, c_int),
     "cuDeviceGetAttribute": (POINTER(c_int), c_int, c_int),
     "cuDevicePrimaryCtxRetain": (POINTER(c_void_p), c_int),
-    "cuCtxSetCurrent": (c_void_p,),
+    "cuCtxPushCurrent_v2": (c_void_p,),
+    "cuCtxPopCurrent_v2": (POINTER(c_void_p),),
     "cuModuleLoadData": (POINTER(c_void_p), c_char_p),
     "cuModuleUnload": (c_void_p,),
     "cuModuleGetFunction": (POINTER(c_void_p), c_void_p, c_char_p),
@@ -45,12 +46,20 @@ _SIGNATURES = {
 }
 #: CUDA_ERROR_OUT_OF_MEMORY
 _OUT_OF_MEMORY = 2
-#: CUDA_ERROR_NO_BINARY_FOR_GPU, _INVALID_PTX, _UNSUPPORTED_PTX_VERSION
+_OWN = "compile for the GPU's own architecture: device_options={'NVIDIA': {'architecture': ...}}"
+_OLDER = "update the driver, or compile with the older pip install nvidia-cuda-nvrtc-cu12"
+#: what the driver says of code that it cannot take: CUDA_ERROR_INVALID_IMAGE, _NO_BINARY_FOR_GPU, _INVALID_PTX,
+#: _JIT_COMPILER_NOT_FOUND, _UNSUPPORTED_PTX_VERSION, _JIT_COMPILATION_DISABLED
 _NOT_FOR_THIS = {
-    209: "compile for the GPU's own architecture: device_options={'NVIDIA': {'architecture': ...}}",
+    200: _OLDER,
+    209: _OWN,
     218: "compile the model again",
-    222: "update the driver, or compile with the older pip install nvidia-cuda-nvrtc-cu12",
+    221: f"{_OWN}, or install the whole driver: libnvidia-ptxjitcompiler.so.1 is a part of it",
+    222: f"{_OWN}, or {_OLDER}",
+    223: _OWN,
 }
+_FORKED = "CUDA does not survive a fork"
+_SPAWN = 'start the process by multiprocessing\'s "spawn", or fork before devices are looked for or models loaded'
 
 
 class CudaMissing(NotUsableHere):
@@ -67,7 +76,10 @@ class Driver:
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library, self._process = library, os.getpid()
         for name, takes in _SIGNATURES.items():
-            getattr(library, name).argtypes = takes
+            try:
+                getattr(library, name).argtypes = takes
+            except AttributeError:
+                raise CudaMissing(f"NVIDIA's driver is too old: it has no {name}", hint="update the driver") from None
         status = library.cuInit(0)
         if status:
             raise CudaMissing(f"NVIDIA's driver cannot be used: {self._words(status)}", hint=_INSTALL)
@@ -75,7 +87,7 @@ class Driver:
     def call(self, what: str, name: str, *arguments: object) -> None:
         """Call ``name``. Raises DeviceFailed, or DeviceLacks for code that is not the device's, saying ``what``."""
         if not self.here:
-            raise DeviceFailed("CUDA does not survive a fork", hint="load the model in the child process")
+            raise DeviceFailed(_FORKED, hint=_SPAWN)
         status = getattr(self._library, name)(*arguments)
         if not status:
             return
@@ -84,6 +96,10 @@ class Driver:
             raise DeviceLacks(message, hint=_NOT_FOR_THIS[status])
         hint = "use fewer requests at a time, or a GPU with more memory" if status == _OUT_OF_MEMORY else ""
         raise DeviceFailed(message, hint=hint or "load the model again in a new process; see the driver's log (dmesg)")
+
+    def leave(self) -> None:
+        """Give the thread back the context that it had before ``cuCtxPushCurrent_v2``, whatever failed since."""
+        self._library.cuCtxPopCurrent_v2(ctypes.byref(c_void_p()))
 
     @property
     def here(self) -> bool:
@@ -135,7 +151,9 @@ class Driver:
 
 @cache
 def driver(library: str = DRIVER) -> Driver:
-    """The process's driver. Raises CudaMissing."""
+    """The process's driver. Raises CudaMissing, DeviceFailed in a process that was forked from one that had it."""
+    if os.getpid() in _forked:
+        raise DeviceFailed(_FORKED, hint=_SPAWN)
     try:
         opened = ctypes.CDLL(library)
     except OSError as error:
@@ -143,7 +161,17 @@ def driver(library: str = DRIVER) -> Driver:
     return Driver(opened)
 
 
-os.register_at_fork(after_in_child=driver.cache_clear)
+#: this process, where it was forked from one that had opened the driver: nothing of CUDA works in it
+_forked: set[int] = set()
+
+
+def _after_fork() -> None:
+    if driver.cache_info().currsize:
+        _forked.add(os.getpid())
+        driver.cache_clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def pointers(values: Sequence[int]) -> tuple[object, object]:

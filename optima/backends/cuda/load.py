@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from devices import DeviceRef
 from optima.backends.base import LoadEnv, SubgraphView
 from optima.backends.cuda.device import Device
@@ -10,9 +12,12 @@ from optima.backends.cuda.gpu import open_gpu
 from optima.backends.cuda.meta import FORMAT_VERSION, CudaSubgraph
 from optima.backends.cuda.running import opened
 from optima.backends.cuda.simulator import Simulator
+from optima.backends.gpu_route.errors import DeviceFailed
 from optima.backends.gpu_route.executable import GpuExecutable
 from optima.backends.gpu_route.meta import own_problems
 from optima.backends.kernel_route.checking import read_plan
+
+_LOG = logging.getLogger(__name__)
 
 
 def present(device: DeviceRef) -> bool:
@@ -20,6 +25,9 @@ def present(device: DeviceRef) -> bool:
     try:
         return device.index < driver().count()
     except CudaMissing:
+        return False
+    except DeviceFailed as error:
+        _LOG.warning("%s is taken for absent: %s", device, error)
         return False
 
 

@@ -11,7 +11,7 @@ from optima.backends.device_options import DeviceOptions, Seconds, read_device_o
 #: NVIDIA's names (CUDA C++ programming guide, "Compute capabilities"); those below sm_75 need CUDA 12's compilers
 Architecture = Literal[
     "sm_50", "sm_52", "sm_53", "sm_60", "sm_61", "sm_62", "sm_70", "sm_72", "sm_75", "sm_80", "sm_86", "sm_87",
-    "sm_88", "sm_89", "sm_90", "sm_100", "sm_103", "sm_110", "sm_120", "sm_121",
+    "sm_88", "sm_89", "sm_90", "sm_100", "sm_103", "sm_107", "sm_110", "sm_120", "sm_121",
 ]  # fmt: skip
 
 

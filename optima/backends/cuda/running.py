@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -28,10 +29,11 @@ class LoadedSubgraph:
         self.device, self.meta = device, meta
         self.functions: Mapping[str, Any] = device.functions(meta, view.files)
         self.blocks = {b.name: device.allocate(b.nbytes) for b in meta.buffers if b.kind == "constant"}
-        stream = device.stream(0)
-        for name, block in self.blocks.items():
-            stream.upload(block.address, view.constants[name])
-        stream.wait()
+        stream = device.stream(marks=0)
+        with stream.inside():
+            for name, block in self.blocks.items():
+                stream.upload(block.address, view.constants[name])
+            stream.wait()
 
     def request(self, borders: Mapping[str, Array]) -> CudaRequest:
         """See ``Opened``."""
@@ -67,47 +69,58 @@ class CudaRequest:
 
     def run(self) -> None:
         """See ``Request``: the host waits once, at the end."""
-        self._stream.mark(0)
-        for number, step in enumerate(self._steps(), 1):
-            step()
-            self._stream.mark(number)
-        self._stream.wait()
+        with self._done():
+            self._stream.mark(0)
+            for number, step in enumerate(self._steps(), 1):
+                step()
+                self._stream.mark(number)
 
     def send(self) -> None:
         """See ``Request``."""
-        for name in device_inputs(self._meta):
-            self._upload(name)
-        self._stream.wait()
+        with self._done():
+            for name in device_inputs(self._meta):
+                self._upload(name)
 
     def launch(self, call: int) -> None:
         """See ``Request``."""
-        self._launch(call)
-        self._stream.wait()
+        with self._done():
+            self._launch(call)
 
     def receive(self) -> None:
         """See ``Request``."""
-        for name in device_outputs(self._meta):
-            self._download(name)
-        self._stream.wait()
+        with self._done():
+            for name in device_outputs(self._meta):
+                self._download(name)
 
     def fetch(self, buffer: str) -> Array:
         """See ``Request``."""
         found = np.empty(self._buffers[buffer].nbytes, np.uint8)
-        self._stream.download(found, self._addresses[buffer])
-        self._stream.wait()
+        with self._done():
+            self._stream.download(found, self._addresses[buffer])
         return found
 
     def launches_us(self) -> Sequence[float]:
         """See ``Request``."""
         first = len(device_inputs(self._meta))
-        return self._stream.spans_us()[first : first + len(self._meta.calls)]
+        return self._spans_us()[first : first + len(self._meta.calls)]
 
     def copies_us(self) -> Mapping[str, float]:
         """See ``Request``."""
-        inputs, spans = device_inputs(self._meta), self._stream.spans_us()
+        inputs, spans = device_inputs(self._meta), self._spans_us()
         behind = spans[len(inputs) + len(self._meta.calls) :]
         outputs = zip(device_outputs(self._meta), behind, strict=True)
         return {**dict(zip(inputs, spans, strict=False)), **dict(outputs)}
+
+    @contextmanager
+    def _done(self) -> Iterator[None]:
+        """What is asked for within is done at the end."""
+        with self._stream.inside():
+            yield
+            self._stream.wait()
+
+    def _spans_us(self) -> Sequence[float]:
+        with self._stream.inside():
+            return self._stream.spans_us()
 
     def _steps(self) -> list[Callable[[], None]]:
         """What a run does in order: a copy for each input, each launch, a copy for each output."""

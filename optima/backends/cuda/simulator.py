@@ -10,6 +10,7 @@ import ctypes
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,10 @@ class HostStream:
 
     def __init__(self, reversed_threads: bool, marks: int = 0) -> None:
         self._reversed, self._marks_ns = int(reversed_threads), [0] * marks
+
+    def inside(self) -> AbstractContextManager[None]:
+        """See ``Stream``."""
+        return nullcontext()
 
     def upload(self, address: int, array: Array) -> None:
         """See ``Stream``."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from optima.kernels.gpu.launches import split, width_of
+from optima.kernels.gpu.launches import split, unprintable, width_of
 from optima.kernels.gpu.lower import lowered
 from optima.kernels.gpu.printer.dialect import Dialect
 from optima.kernels.gpu.printer.statements import Printed, print_launch
@@ -50,5 +50,8 @@ def _source(program: Any, target: GpuTarget, dialect: Dialect, name: str, effort
         print_launch(whole, launch, dialect, target.groups, f"{name}_{number}")
         for number, launch in enumerate(whole.launches)
     ]
+    needed = max((kernel.shared_bytes for kernel in kernels), default=0)
+    if needed > target.shared_bytes:
+        raise unprintable(f"a workgroup with {needed} bytes of shared memory")
     temporaries = [t.length * width_of(t.dtype) for t in whole.temporaries]
     return Source(kernels, len(whole.parameters), temporaries)

@@ -8,16 +8,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from devices import DeviceRef
 from optima.backends.base import CompileOptions, SubgraphArtifact
 from optima.backends.cuda.compiler import find_compiler
 from optima.backends.cuda.driver import Driver
+from optima.backends.cuda.gpu import Gpu
 from optima.backends.cuda.meta import CudaSubgraph
-from optima.backends.cuda.running import opened
+from optima.backends.cuda.running import opened as on_device
 from optima.backends.cuda.simulator import Simulator
 from optima.backends.cuda.tools import host_compiler
+from optima.backends.gpu_route.executable import GpuExecutable
 from optima.graph import Graph
 from optima.tools import ToolMissing
 from tests.backends.one_subgraph import Array, artifact_of, borders_of, view_of
@@ -60,7 +64,7 @@ def compiled(text: str, **given: Any) -> tuple[Graph, SubgraphArtifact]:
 def simulated(graph: Graph, artifact: SubgraphArtifact, values: dict[str, Array], device: Any = None) -> list[Array]:
     """The outputs, from a device or the simulator."""
     view, borders = view_of(graph, artifact), borders_of(graph, values)
-    executable = opened(device or Simulator(), CudaSubgraph.model_validate(view.meta), view)
+    executable = on_device(device or Simulator(), CudaSubgraph.model_validate(view.meta), view)
     executable.bind(borders).run()
     return [borders[name] for name in graph.outputs]
 
@@ -74,6 +78,7 @@ class StandIn:
         subprocess.run(["cc", "-w", "-shared", "-fPIC", "-o", made, source], check=True)
         self.library = ctypes.CDLL(str(made))
         self.library.stand_in_log.restype = ctypes.c_char_p
+        self.library.stand_in_current.restype = ctypes.c_void_p
         self.path = str(made)
         self._kept: Any = None
 
@@ -109,3 +114,24 @@ class StandIn:
     def expect(self, meta: CudaSubgraph) -> None:
         """How many arguments each kernel takes."""
         self._arguments = {k.entry_point: len(k.arguments) for k in meta.kernels}
+
+
+def values(seed: int) -> dict[str, Array]:
+    """Inputs of SUM."""
+    rng = np.random.default_rng(seed)
+    return {name: rng.standard_normal((3, 40)).astype(np.float32) for name in ("x", "z")}
+
+
+def expected(given: dict[str, Array]) -> Array:
+    """What SUM makes of them."""
+    return torch.softmax(torch.from_numpy(given["x"] + given["z"]), 1).numpy()
+
+
+def executable_on(stand_in: StandIn, opened: Driver, **given: str) -> GpuExecutable:
+    """SUM on the stand-in, whose launches run the simulator's functions."""
+    graph, artifact = compiled(SUM, **given)
+    view = view_of(graph, artifact)
+    meta = CudaSubgraph.model_validate(view.meta)
+    stand_in.expect(meta)
+    stand_in.run_launches(dict(Simulator().functions(meta, view.files)))
+    return on_device(Gpu(opened, 0), meta, view)

@@ -121,14 +121,44 @@ def stand_in_nvcc(folder: Path, script: str) -> Compiler:
         ("sleep 60", "did not end within"),
         ("echo fine", "wrote no ptx"),
         ("echo garbage > 0.ptx; echo garbage > 0.cubin", "is no ptx"),
-        ('echo ".version 9" > 0.ptx; echo garbage > 0.cubin', "is no cubin"),
-        ('echo ".version 9" > 0.ptx; : > 0.cubin', "wrote no cubin"),
+        ('echo ".version 9" > 0.ptx', "is no ptx"),
+        ('echo ".version 9 {}" > 0.ptx; echo garbage > 0.cubin', "is no cubin"),
+        ('echo ".version 9 {}" > 0.ptx; head -c 99 "$0" > 0.cubin', "is no cubin"),
+        ('echo ".version 9 {}" > 0.ptx; : > 0.cubin', "wrote no cubin"),
+        ("echo fine", "repeat it with: .*nvcc -arch=sm_75"),
     ],
 )
 def test_a_compiler_that_misbehaves_is_a_typed_error(tmp_path: Path, script: str, words: str) -> None:
     nvcc = stand_in_nvcc(tmp_path, script)
     with pytest.raises(optima.ToolFailed, match=words):
         images_of([MINIMAL], nvcc, "sm_75", ("ptx", "cubin"), 1.0)
+
+
+@needs_compiler
+def test_a_cubin_that_was_cut_off_is_refused(tmp_path: Path) -> None:
+    """As a full disk leaves it; the GPU would be the first to say so."""
+    whole = images_of([MINIMAL], find_compiler(), "sm_75", ("ptx", "cubin"), 60)
+    (tmp_path / "whole").write_bytes(whole["0.cubin"])
+    (tmp_path / "text").write_bytes(whole["0.ptx"])
+    for size, cut in ((len(whole["0.cubin"]) - 1, "0.cubin"), (len(whole["0.ptx"]) - 4, "0.ptx")):
+        nvcc = stand_in_nvcc(
+            tmp_path, f"cp {tmp_path}/text 0.ptx; cp {tmp_path}/whole 0.cubin; truncate -s {size} {cut}"
+        )
+        with pytest.raises(optima.ToolFailed, match=f"is no {cut[2:]}"):
+            images_of([MINIMAL], nvcc, "sm_75", ("ptx", "cubin"), 5.0)
+
+
+@pytest.mark.parametrize(
+    ("said", "known"),
+    [("warning 2026; compute_75 compute_80", ("sm_75", "sm_80")), ("no GPU of 2026", ()), ("", ())],
+)
+def test_only_architectures_that_are_named_count(tmp_path: Path, said: str, known: tuple[str, ...]) -> None:
+    nvcc = stand_in_nvcc(tmp_path, f"echo '{said}'")
+    if known:
+        assert architectures(nvcc) == known
+    else:
+        with pytest.raises(optima.ToolFailed, match="does not say what it compiles for"):
+            architectures(nvcc)
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,11 @@ from __future__ import annotations
 import gc
 import logging
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 import optima
 from devices import DeviceRef
@@ -23,42 +21,20 @@ from optima.backends.base import Copying, LoadEnv
 from optima.backends.cuda import load as cuda_load
 from optima.backends.cuda.driver import Driver, driver
 from optima.backends.cuda.gpu import Gpu
-from optima.backends.cuda.meta import CudaSubgraph
 from optima.backends.cuda.running import LoadedSubgraph
-from optima.backends.cuda.running import opened as opened_on
-from optima.backends.cuda.simulator import Simulator
-from optima.backends.gpu_route.executable import FROM_DEVICE, TO_DEVICE, GpuExecutable
-from tests.backends.cuda.harness import DEVICE, SUM, StandIn, compiled, needs_compiler, needs_simulator
-from tests.backends.one_subgraph import Array, borders_of, view_of
-
-
-@pytest.fixture(scope="module")
-def stand_in(tmp_path_factory: pytest.TempPathFactory) -> StandIn:
-    return StandIn(tmp_path_factory.mktemp("driver"))
-
-
-@pytest.fixture
-def opened(stand_in: StandIn) -> Iterator[Driver]:
-    yield stand_in.driver()
-    stand_in.library.stand_in_reset()
-
-
-def values(seed: int) -> dict[str, Array]:
-    rng = np.random.default_rng(seed)
-    return {name: rng.standard_normal((3, 40)).astype(np.float32) for name in ("x", "z")}
-
-
-def expected(given: dict[str, Array]) -> Array:
-    return torch.softmax(torch.from_numpy(given["x"] + given["z"]), 1).numpy()
-
-
-def executable_on(stand_in: StandIn, opened: Driver, **options: str) -> GpuExecutable:
-    graph, artifact = compiled(SUM, **options)
-    view = view_of(graph, artifact)
-    meta = CudaSubgraph.model_validate(view.meta)
-    stand_in.expect(meta)
-    stand_in.run_launches(dict(Simulator().functions(meta, view.files)))
-    return opened_on(Gpu(opened, 0), meta, view)
+from optima.backends.gpu_route.executable import FROM_DEVICE, TO_DEVICE
+from tests.backends.cuda.harness import (
+    DEVICE,
+    SUM,
+    StandIn,
+    compiled,
+    executable_on,
+    expected,
+    needs_compiler,
+    needs_simulator,
+    values,
+)
+from tests.backends.one_subgraph import borders_of, view_of
 
 
 @needs_simulator
@@ -141,6 +117,10 @@ def test_requests_keep_to_their_own_memory(stand_in: StandIn, opened: Driver) ->
         ((8, 6), {"architecture": "sm_80"}, "cubin"),
         ((8, 0), {"architecture": "sm_80"}, "cubin"),
         ((9, 0), {"architecture": "sm_80"}, "ptx"),
+        ((8, 7), {"architecture": "sm_87"}, "cubin"),
+        ((8, 7), {"architecture": "sm_80"}, "ptx"),  # NVIDIA keeps binaries of cards and of Tegra apart
+        ((8, 9), {"architecture": "sm_87"}, "ptx"),
+        ((12, 1), {"architecture": "sm_120"}, "cubin"),
         ((8, 6), {"architecture": "sm_80", "form": "ptx"}, "ptx"),
     ],
 )
@@ -167,6 +147,8 @@ def test_an_older_gpu_is_refused_with_its_architecture(stand_in: StandIn, opened
     [
         ("cuMemAlloc", 2, optima.DeviceFailed, "allocate 480 bytes: CUDA_ERROR_OUT_OF_MEMORY"),
         ("cuModuleLoadData", 222, optima.DeviceLacks, "UNSUPPORTED_PTX_VERSION"),
+        ("cuModuleLoadData", 221, optima.DeviceLacks, "libnvidia-ptxjitcompiler"),
+        ("cuModuleLoadData", 200, optima.DeviceLacks, "update the driver"),
         ("cuModuleGetFunction", 500, optima.DeviceFailed, "take the kernel"),
         ("cuStreamCreate", 1, optima.DeviceFailed, "make a stream"),
         ("cuMemcpyHtoDAsync", 700, optima.DeviceFailed, "copy an input"),

@@ -14,6 +14,8 @@ from optima.kernels.gpu.printer.expressions import Expressions, dtype_of
 from optima.kernels.gpu.printer.names import Names
 from optima.kernels.schedule.expressions import walk
 
+#: an int32 counts workgroups
+_MOST_GROUPS = 2**31 - 1
 #: bytes that one thread may keep to itself
 _PRIVATE_BYTES = 4096
 _SERIAL = 0, 3  # ForKind: serial, unrolled
@@ -103,6 +105,8 @@ class _Body:
         More workgroups along x than a dispatch may have are folded into rows along an axis that is free.
         """
         grid = list(launch.grid)
+        if min(grid) < 1:  # TVM rounds nearly 2**31 elements up to whole workgroups in an int32
+            raise unprintable(f"a launch of {grid} workgroups")
         for variable, what, axis, extent in launch.variables:
             index = self.dialect.index(what, axis)
             name = self.names.declare(variable)
@@ -112,7 +116,7 @@ class _Body:
                 continue
             spare = next((k for k in (1, 2) if grid[k] == 1), None)
             rows = -(-extent // groups)
-            if axis != 0 or spare is None or rows > groups:
+            if axis != 0 or spare is None or rows > groups or rows * groups > _MOST_GROUPS:
                 raise unprintable(f"a launch of {grid} workgroups")
             grid[0], grid[spare] = groups, rows
             self.emit(f"int {name} = {index} + {self.dialect.index('block', spare)} * {groups};")

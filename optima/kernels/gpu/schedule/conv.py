@@ -42,14 +42,16 @@ def apply(sch: Any, anchor: Any, target: GpuTarget, done: frozenset[str]) -> set
     batch, channel, *positions = spatial
     if extent(sch, batch) > _MOST_GROUPS:
         raise NotApplicable("too many images for one launch")
+    if math.prod(extent(sch, loop) for loop in positions) == 1:
+        # A product with one column: a second thread has nothing to do, and TVM lets it store what it did not compute.
+        raise NotApplicable("one position per image")
     weights = sch.cache_read(anchor, 1, "shared")
     value = sch.cache_read(anchor, 0, "local")
     inline_prologue(sch, value, done)
     final = local_result(sch, anchor, done)
     place = sch.fuse(*positions) if len(positions) > 1 else positions[0]
-    width = min(_POSITIONS, 1 << (max(2, extent(sch, place)) - 1).bit_length())
-    tile = max(d for d in divisors(extent(sch, channel)) if d <= _CHANNELS)
-    piece = _piece(sch, reduction, tile, target)
+    width = min(_POSITIONS, 1 << (extent(sch, place) - 1).bit_length())
+    tile, piece = _shared_weights(sch, channel, reduction, target)
     channel_o, channel_i = sch.split(channel, [None, tile])
     place_o, place_t = sch.split(place, [None, width])
     input_o, input_i = sch.split(reduction[0], [None, piece])
@@ -72,8 +74,15 @@ def _is_grouped(sch: Any, anchor: Any) -> bool:
     return any(mentions(part.min, [channel]) for part in node.reads[0].region)
 
 
-def _piece(sch: Any, reduction: list[Any], tile: int, target: GpuTarget) -> int:
-    """Input channels whose weights are in shared memory at a time: as many as half of it holds."""
+def _shared_weights(sch: Any, channel: Any, reduction: list[Any], target: GpuTarget) -> tuple[int, int]:
+    """Output channels of a tile, and input channels at a time, whose weights are in shared memory: in half of it.
+
+    The widest tile comes first. Raises NotApplicable for a window that is larger than that by itself.
+    """
     window = math.prod(extent(sch, loop) for loop in reduction[1:])
-    most = max(1, target.shared_bytes // 2 // (4 * tile * window))
-    return max(d for d in divisors(extent(sch, reduction[0])) if d <= most)
+    weights = target.shared_bytes // 2 // 4 // window
+    tiles = [d for d in divisors(extent(sch, channel)) if d <= min(_CHANNELS, weights)]
+    if not tiles:
+        raise NotApplicable("one channel's weights do not fit into shared memory")
+    tile = max(tiles)
+    return tile, max(d for d in divisors(extent(sch, reduction[0])) if d <= weights // tile)
