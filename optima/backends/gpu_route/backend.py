@@ -28,6 +28,8 @@ from optima.version import __version__
 TARGET = GpuTarget()
 #: float32 elements in a vector, which only blocked layouts ask for: there are none here
 _LANES = 4
+#: that workgroups of ``TARGET.threads`` share out without rounding up to 2**31, which TVM takes for a negative number
+_MOST_ELEMENTS = 2**31 - TARGET.threads
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,9 @@ class GpuBackend(KernelBackend[Compilation]):
 
     def refusal(self, graph: Graph, op: Op, device: DeviceRef, options: CompileOptions) -> str:
         """Why an op that computes something has no kernel, "" if it has one."""
+        largest = max(graph.type_of(n).numel for n in (*op.inputs, *op.outputs))
+        if largest > _MOST_ELEMENTS:
+            return f"{largest} elements, rounded up to whole workgroups, are more than an int32 counts"
         return refusal(graph.extract("op", (op,)), TARGET, self.dialect(device, options))
 
     def link(

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from optima.backends import backend_of
 from optima.backends.cuda import simulator
 from optima.graph import Graph
 from optima.kernels.gpu.lower import gpu_program
 from optima.kernels.gpu.printer.cuda import CUDA
 from optima.kernels.gpu.source import Source, source
 from optima.kernels.gpu.target import GpuTarget
-from tests.backends.cuda.harness import compiled, needs_simulator, simulated
+from tests.backends.cuda.harness import DEVICE, compiled, needs_simulator, options, simulated
 
 TARGET = GpuTarget()
 
@@ -60,8 +61,10 @@ def test_no_thread_stores_what_it_did_not_compute(monkeypatch: pytest.MonkeyPatc
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_no_launch_has_a_negative_size() -> None:
-    """2**31 - 1 elements are the most that a kernel indexes; rounded up to workgroups they are more."""
-    for dtype, count in (("i8", 2**31 - 1), ("i8", 2**31 - 255), ("i8", 2**31 - 256)):
-        made = source_of(f"graph g(%x: {dtype}[{count}]) -> (%y)\n  %y = neg_0: neg(%x) : {dtype}[{count}]\n")
-        assert all(0 < size <= TARGET.groups for kernel in made.kernels for size in kernel.grid)
+def test_more_elements_than_launches_count_are_refused() -> None:
+    """A kernel indexes 2**31 - 1; rounded up to workgroups these were -8,388,608 of them."""
+    for count in (2**31 - 1, 2**31 - 255, 2**31 - 256):
+        graph = Graph.parse(f"graph g(%x: i8[{count}]) -> (%y)\n  %y = neg_0: neg(%x) : i8[{count}]\n")
+        answer = backend_of("cuda").check(graph, ["neg_0"], DEVICE, options())["neg_0"]
+        assert bool(answer) == (count == 2**31 - 256), answer
+    assert all(0 < size <= TARGET.groups for kernel in source_of(graph.dump()).kernels for size in kernel.grid)
