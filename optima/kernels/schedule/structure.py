@@ -147,9 +147,9 @@ def at_own_element(region: Any, axes: list[Any]) -> bool:
         return False
     for part, axis in zip(region.region, axes, strict=True):
         # A cast has a value, too: an index that was read from a tensor.
-        known = all(type(n).__name__ == "IntImm" for n in (part.min, part.extent))
-        unit = known and int(part.min) == 0 and int(part.extent) == 1
-        if not (unit or part.min.same_as(axis)):
+        one = type(part.extent).__name__ == "IntImm" and int(part.extent) == 1
+        first = type(part.min).__name__ == "IntImm" and int(part.min) == 0
+        if not one or not (first or part.min.same_as(axis)):
             return False
     return True
 

@@ -66,7 +66,7 @@ def _classified(of_float: Callable[[OpSite], str], of_integer: bool) -> Onnx:
         if is_float(s.view.first.dtype):
             return of_float(s)
         # Integers are always finite: the constant, in the operand's shape.
-        return s.node("Expand", s.number(of_integer), s.writer.integers(s.out.shape))
+        return s.writer.expand(s.number(of_integer), s.out.shape)
 
     return Onnx(emit, dtypes=_TAKEN)
 

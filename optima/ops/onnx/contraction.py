@@ -129,7 +129,7 @@ def _for_each_head(s: OpSite, value: str, shape: tuple[int, ...]) -> str:
         return value
     lead, (rows, width) = shape[:-3], shape[-2:]
     split = s.writer.reshape(value, [*lead, own, 1, rows, width])
-    wide = s.node("Expand", split, s.writer.integers([*lead, own, heads // own, rows, width]))
+    wide = s.writer.expand(split, [*lead, own, heads // own, rows, width])
     return s.writer.reshape(wide, [*lead, heads, rows, width])
 
 

@@ -36,8 +36,8 @@ def _take_along(s: OpSite) -> str:
         return s.node("GatherElements", flat, s.writer.reshape(s.names["indices"], s.out.shape), axis=0)
     at = _dim(s)
     source = [s.view.operands["self"].shape[d] if d == at else n for d, n in enumerate(s.out.shape)]
-    wide = s.node("Expand", s.names["self"], s.writer.integers(source))
-    index = s.node("Expand", s.names["indices"], s.writer.integers(s.out.shape))
+    wide = s.writer.expand(s.names["self"], source)
+    index = s.writer.expand(s.names["indices"], s.out.shape)
     return s.node("GatherElements", wide, index, axis=at)
 
 
@@ -98,7 +98,7 @@ def _scatter(s: OpSite) -> str:
         for d, (have, want) in enumerate(zip(s.view.operands["src"].shape, shape, strict=True)):
             source = s.writer.slice(source, d, 0, want) if have != want else source
     else:
-        source = s.node("Expand", s.number(s.attr("value")), s.writer.integers(shape))
+        source = s.writer.expand(s.number(s.attr("value")), shape)
     reduction = "add" if s.view.op == "scatter_add" else None
     return s.node("ScatterElements", s.names["self"], s.names["index"], source, axis=_dim(s), reduction=reduction)
 

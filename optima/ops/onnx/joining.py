@@ -116,7 +116,7 @@ def _copy(s: OpSite) -> str:
     source = _as_out(s, "src")
     if s.view.operands["src"].shape == s.out.shape:
         return s.node("Identity", source)
-    return s.node("Expand", source, s.writer.integers(s.out.shape))
+    return s.writer.expand(source, s.out.shape)
 
 
 ROUTES: dict[str, Onnx] = {
@@ -127,7 +127,7 @@ ROUTES: dict[str, Onnx] = {
     "slice_scatter": Onnx(_slice_scatter, _step_reason, ANY),
     "select_scatter": Onnx(_select_scatter, dtypes=ANY),
     "copy": Onnx(_copy, dtypes=ANY),
-    "fill": Onnx(lambda s: s.node("Expand", s.value("value", s.out.dtype), s.writer.integers(s.out.shape)), dtypes=ANY),
+    "fill": Onnx(lambda s: s.writer.expand(s.value("value", s.out.dtype), s.out.shape), dtypes=ANY),
 }
 
 SPLITTING: dict[str, Onnx] = {

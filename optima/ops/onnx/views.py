@@ -60,7 +60,7 @@ def _select(s: OpSite) -> str:
 
 
 def _expand(s: OpSite) -> str:
-    return s.node("Expand", s.first, s.writer.integers(s.out.shape))
+    return s.writer.expand(s.first, s.out.shape)
 
 
 def _repeat(s: OpSite) -> str:
@@ -76,7 +76,7 @@ def _repeat_interleave(s: OpSite) -> str:
     shape = list(s.shape) if s.attr("dim") is not None else [s.view.first.numel]
     dim = axis(s.attr("dim") or 0, len(shape))
     value = s.writer.reshape(s.first, [*shape[: dim + 1], 1, *shape[dim + 1 :]])
-    wide = s.node("Expand", value, s.writer.integers([*shape[: dim + 1], s.attr("repeats"), *shape[dim + 1 :]]))
+    wide = s.writer.expand(value, [*shape[: dim + 1], s.attr("repeats"), *shape[dim + 1 :]])
     return s.as_out(wide)
 
 

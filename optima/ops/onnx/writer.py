@@ -91,6 +91,10 @@ class OnnxWriter:
         """``value`` in a static shape without extents of 0."""
         return self.node("Reshape", value, self.integers(shape))
 
+    def expand(self, value: str, shape: Sequence[int]) -> str:
+        """``value`` broadcast to a shape. OpenVINO makes ``[1]`` of an Expand to no axes."""
+        return self.node("Expand", value, self.integers(shape)) if shape else self.node("Identity", value)
+
     def transpose(self, value: str, order: Sequence[int]) -> str:
         """Axis k of the result is axis ``order[k]`` of the value."""
         return value if list(order) == list(range(len(order))) else self.node("Transpose", value, perm=list(order))

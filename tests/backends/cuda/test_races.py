@@ -29,6 +29,10 @@ KERNELS = {
     "one window": one("conv2d", "f64[2,5,1,1]", x="f64[2,4,3,3]", w="f64[5,4,3,3]"),
     "one line": one("conv1d", "f32[2,5,3]", x="f32[2,4,9]", w="f32[5,4,7]"),
     "norm": one("layer_norm {normalized_shape=[301]}", "f32[5,301]", x="f32[5,301]"),
+    "columns": one("softmax {dim=1}", "f32[2,21,65]", x="f32[2,21,65]"),
+    "attention": one(
+        "scaled_dot_product_attention", "f32[2,3,20,16]", q="f32[2,3,20,16]", k="f32[2,3,35,16]", v="f32[2,3,35,16]"
+    ),
     "short rows": one("softmax {dim=1}", "f32[20,3]", x="f32[20,3]"),
     "rows of one": one("log_softmax {dim=1}", "f32[20,1]", x="f32[20,1]"),
     "long sum": one("sum {dim=[1]}", "f32[3]", x="f32[3,5003]"),

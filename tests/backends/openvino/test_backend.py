@@ -21,8 +21,12 @@ from torch import nn
 
 import optima
 import optima.runtime as rt
-from devices import DeviceEnum
+from devices import DeviceEnum, DeviceRef
+from optima.backends.base import LoadEnv
+from optima.backends.openvino.load import load
+from optima.graph import Graph
 from optima.manager import CompiledModel, Manager
+from tests.backends.one_subgraph import artifact_of, borders_of, view_of
 from torch2nx.converter import Torch2GraphConverter
 
 pytest.importorskip("openvino", reason="the extra optima[openvino] is not installed")
@@ -110,6 +114,16 @@ def test_the_cpu_by_choice_is_no_stand_in(tmp_path: Path) -> None:
     with torch.no_grad():
         np.testing.assert_allclose(model(x.numpy()), module(x).numpy(), atol=1e-5)
     assert not any(s.simulated for s in model.subgraph_info)
+
+
+def test_a_constant_without_axes_stays_one(tmp_path: Path) -> None:
+    """OpenVINO makes ``[1]`` of an Expand to no axes."""
+    graph = Graph.parse("graph g(%x: i64[]) -> (%y)\n  %y = fill_0: fill(%x) {value=4} : i64[]\n")
+    view = view_of(graph, artifact_of(graph, "openvino", DeviceRef.parse("X64:0")))
+    env = LoadEnv(threads=1, fallback=False, log=logging.getLogger("tests"))
+    borders = borders_of(graph, {"x": np.array(1)})
+    load(view, DeviceRef.parse("X64:0"), env).bind(borders).run()
+    assert borders["y"] == 4
 
 
 def test_a_blob_of_another_version_is_compiled_again(

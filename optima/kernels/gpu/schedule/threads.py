@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from optima.kernels.schedule.structure import at_own_element, is_output, is_spatial, name_of, stages
+from optima.kernels.schedule.structure import at_own_element, is_output, is_spatial, name_of
 
 
 def plain_fold(sch: Any, block: Any) -> bool:
@@ -38,18 +38,17 @@ def _chain(sch: Any, anchor: Any, done: Collection[str]) -> list[Any]:
     """The stages behind ``anchor`` that each read the one before it alone, at their own element."""
     if is_output(sch, anchor):
         return []
-    names = [name_of(sch, b) for b in stages(sch)]
-    before = set(names[: names.index(name_of(sch, anchor)) + 1])
+    within = {name_of(sch, anchor)}
     chain: list[Any] = []
     current = anchor
     while not is_output(sch, current):
         consumers = list(sch.get_consumers(current))
         if len(consumers) != 1 or name_of(sch, consumers[0]) in done or not _follows(sch, consumers[0], current):
             break
-        if any(name_of(sch, p) not in before for p in sch.get_producers(consumers[0])):
-            break  # it also waits for a stage that comes later
+        if any(name_of(sch, p) not in within for p in sch.get_producers(consumers[0])):
+            break  # it also waits for a stage of another launch: TVM moves no such stage into these loops
         current = consumers[0]
-        before.add(name_of(sch, current))
+        within.add(name_of(sch, current))
         chain.append(current)
     return chain
 
