@@ -79,24 +79,34 @@ def python_package(name: str, serves: str, install: str, *, optional: bool = Fal
 
 
 def program(
-    name: str, serves: str, install: str, *, env: str = "", ask: Sequence[str] = ("--version",), optional: bool = False
+    name: str,
+    serves: str,
+    install: str,
+    *,
+    env: str = "",
+    ask: Sequence[str] = ("--version",),
+    version: re.Pattern[str] = _VERSION,
+    optional: bool = False,
 ) -> Tool:
-    """A program on the PATH, or where the environment variable ``env`` points. Asked for its version."""
+    """A program on the PATH, or where the environment variable ``env`` points. Asked for its version.
+
+    ``version``: what its version is in that answer; the first number with a dot unless another pattern is given.
+    """
     given = os.environ.get(env, "") if env else ""
     path = shutil.which(given or name)
     if path is None:
         return Tool(name, serves, install, optional=optional)
-    return Tool(name, serves, install, _version_of(path, ask), path, optional)
+    return Tool(name, serves, install, _version_of(path, ask, version), path, optional)
 
 
-def _version_of(path: str, ask: Sequence[str]) -> str:
+def _version_of(path: str, ask: Sequence[str], version: re.Pattern[str]) -> str:
     if not ask:
         return ""
     try:
         done = subprocess.run([path, *ask], capture_output=True, timeout=20, check=False, text=True, errors="replace")
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    found = _VERSION.search(done.stdout + done.stderr)
+    found = version.search(done.stdout + done.stderr)
     return found.group() if found else ""
 
 

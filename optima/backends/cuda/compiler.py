@@ -6,7 +6,6 @@ import importlib.metadata
 import re
 import struct
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +15,7 @@ from devices import Problem
 from optima.backends.cuda.nvrtc_process import OPTIONS
 from optima.backends.cuda.tools import INSTALL, NVCC, NVRTC, NVRTC_12, nvcc, nvrtc, older_nvrtc
 from optima.backends.device_options import DeviceOptionError
+from optima.backends.tool_folder import tool_folder
 from optima.tools import Tool, ToolMissing, run_tool, tool_failed
 
 _SCRIPT = Path(__file__).with_name("nvrtc_process.py")
@@ -93,11 +93,10 @@ def compiled(
 
     Raises ToolFailed with the compiler's words, also where it left no such file or one of another format.
     """
-    with tempfile.TemporaryDirectory(prefix="optima-") as name:
-        folder = Path(name)
+    with tool_folder("optima-cuda-") as folder:
         for number, text in enumerate(texts):
             (folder / f"{number}.cu").write_text(text)
-        commands = [_script("compile", compiler.path, architecture, name)]
+        commands = [_script("compile", compiler.path, architecture, str(folder))]
         if compiler.name == NVCC:
             commands = [
                 [compiler.path, f"-arch={architecture}", *OPTIONS, f"--{suffix}", "-o", f"{k}.{suffix}", f"{k}.cu"]

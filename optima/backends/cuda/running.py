@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from optima.backends.cuda.meta import CudaSubgraph
 from optima.backends.gpu_route.borders import device_inputs, device_outputs
 from optima.backends.gpu_route.executable import GpuExecutable, dense_bytes
 from optima.backends.kernel_route.buffers import Array, alias_roots
+from optima.tools import NotUsableHere
 
 
 def opened(device: Device, meta: CudaSubgraph, view: SubgraphView) -> GpuExecutable:
@@ -115,7 +116,12 @@ class CudaRequest:
     def _done(self) -> Iterator[None]:
         """What is asked for within is done at the end."""
         with self._stream.inside():
-            yield
+            try:
+                yield
+            except NotUsableHere:
+                with suppress(NotUsableHere):  # copies into the borders may be on their way: they end first
+                    self._stream.wait()
+                raise
             self._stream.wait()
 
     def _spans_us(self) -> Sequence[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Sequence
 
 from devices import DeviceEnum
@@ -11,6 +12,8 @@ from optima.tools import Tool, program, python_package
 INSTALL = "in Optima's clone: pip install '.[nvidia]'"
 NVRTC, NVRTC_12, NVCC = "nvidia-cuda-nvrtc", "nvidia-cuda-nvrtc-cu12", "nvcc"
 DRIVER = "libcuda.so.1"
+#: of "release 13.0, V13.0.88": two patches of a release write other bytes
+_NVCC_VERSION = re.compile(r"(?<=, V)\d+(?:\.\d+)+")
 
 
 def tools(kind: DeviceEnum) -> Sequence[Tool]:
@@ -40,7 +43,9 @@ def older_nvrtc() -> Tool:
 def nvcc() -> Tool:
     """NVIDIA's compiler as a program, from its CUDA toolkit."""
     install = "NVIDIA's CUDA toolkit, https://developer.nvidia.com/cuda-downloads"
-    return program(NVCC, "the same, where no NVRTC is installed", install, env="OPTIMA_NVCC", optional=True)
+    return program(
+        NVCC, "the same, where no NVRTC is installed", install, env="OPTIMA_NVCC", version=_NVCC_VERSION, optional=True
+    )
 
 
 def driver() -> Tool:

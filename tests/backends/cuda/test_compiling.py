@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -130,8 +131,11 @@ def stand_in_nvcc(folder: Path, script: str) -> Compiler:
 )
 def test_a_compiler_that_misbehaves_is_a_typed_error(tmp_path: Path, script: str, words: str) -> None:
     nvcc = stand_in_nvcc(tmp_path, script)
-    with pytest.raises(optima.ToolFailed, match=words):
+    with pytest.raises(optima.ToolFailed, match=words) as failed:
         images_of([MINIMAL], nvcc, "sm_75", ("ptx", "cubin"), 1.0)
+    kept = Path(failed.value.hint.removeprefix("in ").partition(",")[0])
+    assert (kept / "0.cu").read_text() == MINIMAL  # what the command to repeat reads
+    shutil.rmtree(kept)
 
 
 @needs_compiler

@@ -65,6 +65,16 @@ def test_empty_borders_are_not_copied(stand_in: StandIn, opened: Driver) -> None
 
 
 @needs_simulator
+def test_what_is_on_its_way_ends_before_a_failure_is_told(stand_in: StandIn, opened: Driver) -> None:
+    graph, _ = compiled(SUM)
+    invocation = executable_on(stand_in, opened).bind(borders_of(graph, values(0)))
+    stand_in.fail("cuLaunchKernel", 701)
+    with pytest.raises(optima.DeviceFailed, match="launch"):
+        invocation.run()
+    assert stand_in.log()[-1] == "cuStreamSynchronize"
+
+
+@needs_simulator
 def test_code_that_the_driver_does_not_take_is_compiled_by_it(stand_in: StandIn, opened: Driver) -> None:
     stand_in.library.stand_in_refuse_cubins(209)
     executable_on(stand_in, opened, architecture="sm_80")
