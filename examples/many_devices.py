@@ -6,6 +6,7 @@ folder is then run here, with simulators for the devices that are absent, and co
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -74,10 +75,17 @@ def compile_and_compare(key: str, kinds: Sequence[str], folder: Path) -> Result:
 
 def main() -> int:
     """Do it for the model and the kinds of the command line."""
-    key, *kinds = sys.argv[1:] or ["encoder", "MYRIAD", "X64"]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", nargs="?", default="encoder", choices=sorted(MODELS))
+    parser.add_argument("kinds", nargs="*", default=["MYRIAD", "X64"], metavar="KIND", help="MYRIAD, X64, ...")
+    given = parser.parse_args()
+    try:
+        kinds = [DeviceEnum(kind).value for kind in given.kinds]
+    except ValueError as error:
+        parser.error(f"{error}; there are {', '.join(kind.value for kind in DeviceEnum)}")
     folder = Path("outputs")
     folder.mkdir(exist_ok=True)
-    result = compile_and_compare(key, kinds, folder)
+    result = compile_and_compare(given.model, kinds, folder)
     print(result.compiled)
     for device, runs_on in result.placed:
         print(f"  {device}: {runs_on}")

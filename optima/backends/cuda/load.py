@@ -39,9 +39,5 @@ def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> GpuExecutable:
     """
     meta = read_plan(CudaSubgraph, view, FORMAT_VERSION, own_problems)
     found: Device = open_gpu(device.index) if env.present else Simulator()
-    executable = opened(found, meta, view)
-    if found.runs_on:
-        env.log.warning("%s: %s is simulated: %s", view.name, device, found.runs_on)
-    else:
-        env.log.info("%s: %d kernels on %s (%s)", view.name, len(meta.kernels), found.name, device)
-    return executable
+    env.log.info("%s: %d kernels on %s (%s)", view.name, len(meta.kernels), found.name, device)
+    return opened(found, meta, view)

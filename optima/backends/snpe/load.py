@@ -58,5 +58,4 @@ def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> SimulatedSubgra
                 raise ToolFailed(f"{view.name}, step 'load': {error.message}", hint=error.hint) from error
             env.log.warning("%s: no HTP emulation, ONNX Runtime simulates: %s", view.name, error.message)
     simulation = simulation or runtime_simulation(view, model, env)
-    env.log.warning("%s: %s is simulated: %s", view.name, device, simulation.runs_on)
     return SimulatedSubgraph(view, simulation)

@@ -17,5 +17,4 @@ def present(device: DeviceRef) -> bool:
 def load(view: SubgraphView, device: DeviceRef, env: LoadEnv) -> SimulatedSubgraph:
     """The quantised model on ONNX Runtime. Raises ToolMissing without it, BadBundle for files that do not fit."""
     simulation = runtime_simulation(view, read_model(view, read_meta(QdqMeta, view, BadBundle)), env)
-    env.log.warning("%s: %s is simulated: %s", view.name, device, simulation.runs_on)
     return SimulatedSubgraph(view, simulation)
