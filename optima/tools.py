@@ -93,10 +93,10 @@ def _version_of(path: str, ask: Sequence[str]) -> str:
     if not ask:
         return ""
     try:
-        done = subprocess.run([path, *ask], capture_output=True, timeout=20, check=False, text=True, errors="replace")
-    except (OSError, subprocess.TimeoutExpired):
+        _, said = ask_tool([path, *ask], timeout_s=20)
+    except ToolFailed:
         return ""
-    found = _VERSION.search(done.stdout + done.stderr)
+    found = _VERSION.search(said)
     return found.group() if found else ""
 
 
