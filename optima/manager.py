@@ -99,6 +99,9 @@ class Manager:
             cpu_fallback=cpu_fallback,
             need_gpu=need_gpu,
             dump_dir=dump_dir,
+            progress=progress,
+            use_cache=use_cache,
+            wait_for_lock=wait_for_lock,
         )
         report = Report()
         options = CompileOptions(

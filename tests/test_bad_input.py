@@ -255,3 +255,32 @@ def test_a_missing_compiler_is_told_before_any_kernel(
     monkeypatch.setenv("CC", "no-such-compiler")
     error = job.refused("no-such-compiler")
     assert isinstance(error, optima.LinkError) and "CC" in error.hint
+
+
+@pytest.mark.parametrize("name", ["progress", "use_cache", "wait_for_lock"])
+def test_a_flag_is_true_or_false(job: Job, name: str) -> None:
+    error = job.refused(f"{name} +is 'no'", **{name: "no"})
+    assert isinstance(error, optima.OptionError)
+
+
+@pytest.mark.parametrize("name", ["model_graph_or_gpickle", "dump_dir", "output_folder_dir"])
+def test_a_path_with_a_nul_in_it(job: Job, name: str) -> None:
+    job.refused("(?i)nul", **{name: "a\0b"})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"tolerance": float("nan")}, "tolerance +is nan"),
+        ({"tolerance": float("inf")}, "tolerance +is inf"),
+        ({"tolerance": -1}, "tolerance +is -1"),
+        ({"tolerance": "0.1"}, "tolerance +is '0.1'"),
+        ({"fallback": "yes"}, "fallback +is 'yes'"),
+        ({"samples": None}, "samples +is a NoneType"),
+        ({"model_folder": None}, "model_folder +is None"),
+    ],
+)
+def test_verify_never_takes_what_makes_everything_equal(job: Job, change: dict[str, Any], said: str) -> None:
+    given = {"model_folder": job.out / "Sample", "samples": [job.samples], **change}
+    with pytest.raises(optima.OptionError, match=said):
+        optima.verify(job.module, **given)

@@ -72,9 +72,9 @@ def read(path: str | os.PathLike[str]) -> nx.DiGraph:
     source = Path(path).expanduser()
     try:
         data = source.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
         raise GraphError(
-            f"cannot read {source}: {error.strerror or error}",
+            f"cannot read {source}: {getattr(error, 'strerror', None) or error}",
             hint="pass the path that export_to_gpickle wrote",
         ) from error
     if data.lstrip()[:1] in (b"{", b"["):
