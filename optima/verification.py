@@ -130,7 +130,7 @@ def verify(
     )
     if len(samples) == 0:
         raise VerifyError("there are no samples to compare on", hint="pass at least one tuple of inputs")
-    model = Context().load_model(str(Path(model_folder).expanduser()), fallback, simulate=simulate)
+    model = Context().load_model(model_folder, fallback, simulate=simulate)
     calls = [_arguments(sample) for sample in samples]
     graph = _trace(module, calls[0], model)
     tables: dict[str, _Worst] = {}

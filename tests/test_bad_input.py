@@ -284,3 +284,23 @@ def test_verify_never_takes_what_makes_everything_equal(job: Job, change: dict[s
     given = {"model_folder": job.out / "Sample", "samples": [job.samples], **change}
     with pytest.raises(optima.OptionError, match=said):
         optima.verify(job.module, **given)
+
+
+def test_the_home_of_a_user_that_is_not_there(job: Job) -> None:
+    """pathlib raises a bare RuntimeError for it."""
+    nowhere = "~no-such-user-here/x"
+    with pytest.raises(optima.OptimaError, match="no-such-user-here"):
+        job.compile(model_graph_or_gpickle=nowhere)
+    with pytest.raises(optima.OptimaError, match="no-such-user-here"):
+        optima.verify(job.module, nowhere, [job.samples])
+    tracer = Torch2GraphConverter()
+    with pytest.raises(optima.GraphError, match="no-such-user-here"):
+        tracer.get_onedevice_allocator(job.map, "X64", nowhere)
+
+
+def test_a_file_with_a_nul_in_its_name_cannot_be_written(job: Job) -> None:
+    tracer = Torch2GraphConverter()
+    with pytest.raises(optima.GraphError, match="cannot write"):
+        tracer.export_to_gpickle("a\0b", job.graph)
+    with pytest.raises(optima.GraphError, match="cannot write"):
+        tracer.get_onedevice_allocator("a\0b", "X64", job.gpickle)
