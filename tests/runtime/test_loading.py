@@ -309,3 +309,24 @@ def test_arguments_that_are_no_collection_of_arrays(tmp_path: Path) -> None:
             model.run_flat(value)
         with pytest.raises(rt.InputError):
             model.trace(value)
+
+
+@pytest.mark.parametrize("step", ["bind", "trace"])
+def test_what_a_library_raises_beside_running_names_the_subgraph_too(tmp_path: Path, step: str) -> None:
+    class Breaks:
+        def bind(self, borders: object) -> Breaks:
+            if step == "bind":
+                raise RuntimeError("no room on the device")
+            return self
+
+        def trace(self) -> dict[str, Any]:
+            raise RuntimeError("no room on the device")
+
+    extension = ModuleType("breaks")
+    vars(extension).update(NAME="breaks", load=lambda view, device, env: Breaks())
+    extension.load.__module__ = __name__
+    context = rt.Context()
+    context.load_extension(extension)
+    model = context.load_model(folders.write(tmp_path, [folders.Part((), (), backend="breaks")], [], []))
+    with pytest.raises(rt.SubgraphFailed, match="subgraph_0 failed on X64:0: RuntimeError: no room on the device"):
+        model.trace({})
