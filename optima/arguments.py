@@ -1,7 +1,9 @@
-"""The plain arguments of ``optimize``: wrong types and values, all of them in one error."""
+"""The plain arguments of what users call: wrong types and values, all of them in one error."""
 
 from __future__ import annotations
 
+import math
+import numbers
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,20 +12,18 @@ from devices import DeviceEnum, Problem, UserError
 
 
 class OptionError(UserError):
-    """Arguments of ``optimize`` or ``check`` of the wrong type or value. All of them are listed.
+    """Arguments of ``optimize``, ``verify`` or ``load_model`` of the wrong type or value. All of them are listed.
 
     Example: ``optimize(..., workers=-1)``. Fix: ``workers=0``, which takes one process per core.
     """
 
 
-def check_options(**given: Any) -> None:
-    """Check what the caller passed, by argument name. Raises OptionError."""
+def check_options(called: str = "Manager.optimize", **given: Any) -> None:
+    """Check what the caller of ``called`` passed, by argument name. Raises OptionError."""
     problems = [problem for name, value in given.items() for problem in _CHECKS[name](name, value)]
     if problems:
         count = "one argument" if len(problems) == 1 else f"{len(problems)} arguments"
-        raise OptionError(
-            f"{count} cannot be used", problems=problems, hint="see the documentation of Manager.optimize"
-        )
+        raise OptionError(f"{count} cannot be used", problems=problems, hint=f"see the documentation of {called}")
 
 
 def _text(name: str, value: Any) -> Iterator[Problem]:
@@ -34,11 +34,41 @@ def _text(name: str, value: Any) -> Iterator[Problem]:
 def _path(name: str, value: Any) -> Iterator[Problem]:
     if not isinstance(value, str | os.PathLike) or not os.fspath(value):
         yield Problem(name, f"is {value!r:.40}; give a path")
+    elif "\0" in os.fsdecode(value):
+        yield Problem(name, f"is {value!r:.40}; a path holds no NUL")
 
 
 def _optional_path(name: str, value: Any) -> Iterator[Problem]:
     if value is not None:
         yield from _path(name, value)
+
+
+def _optional_text(name: str, value: Any) -> Iterator[Problem]:
+    if value is not None:
+        yield from _text(name, value)
+
+
+def _optional_flag(name: str, value: Any) -> Iterator[Problem]:
+    if value is not None:
+        yield from _flag(name, value)
+
+
+def _threads(name: str, value: Any) -> Iterator[Problem]:
+    if value is not None and type(value) is not int:
+        yield Problem(name, f"is {value!r:.40}; give a count of threads, None to leave it as it is")
+
+
+def _samples(name: str, value: Any) -> Iterator[Problem]:
+    if not isinstance(value, list | tuple):
+        yield Problem(name, f"is a {type(value).__name__}; give a list of tuples of what module(*sample) takes")
+
+
+def _tolerance(name: str, value: Any) -> Iterator[Problem]:
+    if value is None:
+        return
+    # Nothing is greater than NaN or infinity: with such a tolerance every answer would count as equal.
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) < math.inf:
+        yield Problem(name, f"is {value!r:.40}; give a finite number from 0 up, None for the type's own")
 
 
 def _workers(name: str, value: Any) -> Iterator[Problem]:
@@ -90,4 +120,16 @@ _CHECKS = {
     "cpu_fallback": _flag,
     "need_gpu": _flag,
     "dump_dir": _optional_path,
+    "progress": _optional_flag,
+    "use_cache": _flag,
+    "wait_for_lock": _flag,
+    "path": _path,
+    "digest": _optional_text,
+    "fallback": _flag,
+    "simulate": _flag,
+    "log_path": _optional_path,
+    "threads": _threads,
+    "model_folder": _path,
+    "samples": _samples,
+    "tolerance": _tolerance,
 }

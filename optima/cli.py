@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tomllib
 from pathlib import Path
@@ -64,7 +65,7 @@ class CompileJob(BaseModel):
         base = path.parent
         for key in ("graph", "map", "output", "samples"):
             if getattr(job, key) is not None:
-                setattr(job, key, base / getattr(job, key).expanduser())
+                setattr(job, key, base / os.path.expanduser(getattr(job, key)))
         return job
 
     @property
@@ -142,13 +143,12 @@ def template(
     map_path: Annotated[Path, typer.Argument(help="the map to write")],
 ) -> None:
     """Write a map that gives every op to one device."""
-    import json
-
     from optima.graph_io import load_graph
+    from torch2nx.allocation_template import write_template
 
     ref = DeviceRef.parse(device)
     ops = load_graph(graph).ops
-    map_path.write_text(json.dumps({op.name: str(ref) for op in ops}, indent=1) + "\n")
+    write_template(map_path, str(ref), graph)
     console.print(f"{map_path}: {len(ops)} ops on {ref}", markup=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,9 @@ class Manager:
             cpu_fallback=cpu_fallback,
             need_gpu=need_gpu,
             dump_dir=dump_dir,
+            progress=progress,
+            use_cache=use_cache,
+            wait_for_lock=wait_for_lock,
         )
         report = Report()
         options = CompileOptions(
@@ -133,7 +137,7 @@ def _dump_folder(folder: str | Path | None) -> str:
     """The folder for dumps, made; "" for none."""
     if not folder:
         return ""
-    path = Path(folder).expanduser()
+    path = Path(os.path.expanduser(folder))
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

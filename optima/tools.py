@@ -103,10 +103,10 @@ def _version_of(path: str, ask: Sequence[str], version: re.Pattern[str]) -> str:
     if not ask:
         return ""
     try:
-        done = subprocess.run([path, *ask], capture_output=True, timeout=20, check=False, text=True, errors="replace")
-    except (OSError, subprocess.TimeoutExpired):
+        _, said = ask_tool([path, *ask], timeout_s=20)
+    except ToolFailed:
         return ""
-    found = version.search(done.stdout + done.stderr)
+    found = version.search(said)
     return found.group() if found else ""
 
 

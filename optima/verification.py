@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from devices import UserError
+from optima.arguments import check_options
 from optima.graph import Graph, Op
 
 if TYPE_CHECKING:
@@ -114,13 +115,22 @@ def verify(
     each library rounds at other places. NaN against a number, a missing output, another shape or dtype is a
     difference. PyTorch's transformer layers run by their Python code (``without_fast_path``).
 
-    Raises VerifyError when there is nothing to compare or the module's graph is not the folder's.
+    Raises VerifyError when there is nothing to compare or the module's graph is not the folder's, OptionError for
+    arguments of another type, among them a tolerance that everything would be within.
     """
     from optima.runtime import Context
 
+    check_options(
+        "optima.verify",
+        model_folder=model_folder,
+        samples=samples,
+        tolerance=tolerance,
+        fallback=fallback,
+        simulate=simulate,
+    )
     if len(samples) == 0:
         raise VerifyError("there are no samples to compare on", hint="pass at least one tuple of inputs")
-    model = Context().load_model(str(Path(model_folder).expanduser()), fallback, simulate=simulate)
+    model = Context().load_model(model_folder, fallback, simulate=simulate)
     calls = [_arguments(sample) for sample in samples]
     graph = _trace(module, calls[0], model)
     tables: dict[str, _Worst] = {}

@@ -255,3 +255,52 @@ def test_a_missing_compiler_is_told_before_any_kernel(
     monkeypatch.setenv("CC", "no-such-compiler")
     error = job.refused("no-such-compiler")
     assert isinstance(error, optima.LinkError) and "CC" in error.hint
+
+
+@pytest.mark.parametrize("name", ["progress", "use_cache", "wait_for_lock"])
+def test_a_flag_is_true_or_false(job: Job, name: str) -> None:
+    error = job.refused(f"{name} +is 'no'", **{name: "no"})
+    assert isinstance(error, optima.OptionError)
+
+
+@pytest.mark.parametrize("name", ["model_graph_or_gpickle", "dump_dir", "output_folder_dir"])
+def test_a_path_with_a_nul_in_it(job: Job, name: str) -> None:
+    job.refused("(?i)nul", **{name: "a\0b"})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"tolerance": float("nan")}, "tolerance +is nan"),
+        ({"tolerance": float("inf")}, "tolerance +is inf"),
+        ({"tolerance": -1}, "tolerance +is -1"),
+        ({"tolerance": "0.1"}, "tolerance +is '0.1'"),
+        ({"fallback": "yes"}, "fallback +is 'yes'"),
+        ({"samples": None}, "samples +is a NoneType"),
+        ({"model_folder": None}, "model_folder +is None"),
+    ],
+)
+def test_verify_never_takes_what_makes_everything_equal(job: Job, change: dict[str, Any], said: str) -> None:
+    given = {"model_folder": job.out / "Sample", "samples": [job.samples], **change}
+    with pytest.raises(optima.OptionError, match=said):
+        optima.verify(job.module, **given)
+
+
+def test_the_home_of_a_user_that_is_not_there(job: Job) -> None:
+    """pathlib raises a bare RuntimeError for it."""
+    nowhere = "~no-such-user-here/x"
+    with pytest.raises(optima.OptimaError, match="no-such-user-here"):
+        job.compile(model_graph_or_gpickle=nowhere)
+    with pytest.raises(optima.OptimaError, match="no-such-user-here"):
+        optima.verify(job.module, nowhere, [job.samples])
+    tracer = Torch2GraphConverter()
+    with pytest.raises(optima.GraphError, match="no-such-user-here"):
+        tracer.get_onedevice_allocator(job.map, "X64", nowhere)
+
+
+def test_a_file_with_a_nul_in_its_name_cannot_be_written(job: Job) -> None:
+    tracer = Torch2GraphConverter()
+    with pytest.raises(optima.GraphError, match="cannot write"):
+        tracer.export_to_gpickle("a\0b", job.graph)
+    with pytest.raises(optima.GraphError, match="cannot write"):
+        tracer.get_onedevice_allocator("a\0b", "X64", job.gpickle)

@@ -112,3 +112,13 @@ def test_samples_that_do_not_count_alike_are_refused(folder: Path, arrays: dict[
     (folder / "odd.npz").write_bytes(b"PK no archive")
     with pytest.raises(SampleError, match="cannot be read"):
         read_samples(folder / "odd.npz")
+
+
+def test_a_map_that_cannot_be_written_is_a_refusal(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "optima.cli", "template", folder / "sample.gpickle", "X64:0", folder],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("GraphError: cannot write ")
+    assert "Traceback" not in done.stderr

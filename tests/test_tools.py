@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import optima
 from devices import DeviceEnum
+from optima import tools
 from optima.tools import Tool, ToolFailed, ToolMissing, program, python_package, require, run_tool
 
 
@@ -86,3 +88,35 @@ def test_each_kind_has_a_toolchain() -> None:
     for kind, chain in chains.items():
         assert str(chain).startswith(kind.value)
         assert chain.backend
+
+
+def test_a_program_that_hangs_when_asked_for_its_version_leaves_nothing_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrapper script that is asked starts the compiler proper, which must not outlive the question."""
+    told: list[float] = []
+    real = tools.ask_tool
+
+    def hurried(command: Any, **more: Any) -> tuple[int, str]:
+        told.append(more["timeout_s"])
+        return real(command, **{**more, "timeout_s": 1})
+
+    monkeypatch.setattr(tools, "ask_tool", hurried)
+    wrapper = tmp_path / "compiler"
+    wrapper.write_text(f"#!/bin/sh\nsleep 100 &\necho $! > {tmp_path}/pid\nwait\n")
+    wrapper.chmod(0o755)
+    assert program(str(wrapper), "tests", "").version == ""
+    assert told == [20]
+    pid = int((tmp_path / "pid").read_text())
+    end = time.monotonic() + 10
+    while is_running(pid) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not is_running(pid)
+
+
+def is_running(pid: int) -> bool:
+    """Not of a zombie: whoever adopted it may be slow to ask for its status."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -34,12 +34,12 @@ def write_template(json_path: str | os.PathLike[str], device: str, gpickle_path:
     """
     chosen = device_name(device)
     table = dict.fromkeys(ops_in_order(gpickle.read(gpickle_path)), chosen)
-    target = Path(json_path).expanduser()
+    target = Path(os.path.expanduser(json_path))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         gpickle.replace_file(target, (json.dumps(table, indent=2) + "\n").encode())
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
         raise GraphError(
-            f"cannot write {target.name}: {error.strerror or error}",
+            f"cannot write {target.name}: {getattr(error, 'strerror', None) or error}",
             hint="choose a file in a folder that you may write to",
         ) from error

@@ -32,14 +32,14 @@ def write(path: str | os.PathLike[str], graph: nx.DiGraph) -> None:
 
     Raises GraphError when the graph breaks its contract or the file cannot be written; an older file stays.
     """
-    target = Path(path).expanduser()
+    target = Path(os.path.expanduser(path))
     data = dumps(graph)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         replace_file(target, data)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
         raise GraphError(
-            f"cannot write {target.name}: {error.strerror or error}",
+            f"cannot write {target.name}: {getattr(error, 'strerror', None) or error}",
             hint="choose a file in a folder that you may write to",
         ) from error
 
@@ -69,12 +69,12 @@ def read(path: str | os.PathLike[str]) -> nx.DiGraph:
     Raises UnsafePickle when the file names a global that no graph holds, and GraphError when it is missing,
     truncated, another pickle, or a graph that breaks its contract. Nothing in the file is ever executed.
     """
-    source = Path(path).expanduser()
+    source = Path(os.path.expanduser(path))
     try:
         data = source.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
         raise GraphError(
-            f"cannot read {source}: {error.strerror or error}",
+            f"cannot read {source}: {getattr(error, 'strerror', None) or error}",
             hint="pass the path that export_to_gpickle wrote",
         ) from error
     if data.lstrip()[:1] in (b"{", b"["):

@@ -13,6 +13,7 @@ if not request.wait(timeout=100):  # milliseconds; True means that the time ran 
 
 from devices import DeviceEnum as DeviceKind
 from devices import DeviceRef, InternalError, OptimaError, UserError
+from optima.arguments import OptionError
 from optima.artifact.errors import ArtifactError
 from optima.native import KernelFailed, KernelRefused, NativeLibraryMissing
 from optima.runtime.context import Context
@@ -50,6 +51,7 @@ __all__ = [
     "Model",
     "NativeLibraryMissing",
     "OptimaError",
+    "OptionError",
     "ProfileData",
     "RequestError",
     "SubgraphFailed",

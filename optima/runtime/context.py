@@ -11,6 +11,7 @@ from types import ModuleType
 from weakref import finalize
 
 from devices import DeviceRef, UserError
+from optima.arguments import check_options
 from optima.artifact.reader import read_model
 from optima.backends import Load
 from optima.native import Pool
@@ -29,7 +30,8 @@ class Context:
 
     ``verbosity``: what is logged, through ``logging`` under ``optima.runtime``. ``log_path``: a file that
     gets the log as well. ``threads``: cores that parallel loops may use, for the whole process; None leaves
-    it as it is, at first all that the process may use. Raises UserError when the log file cannot be opened.
+    it as it is, at first all that the process may use. Raises UserError when the log file cannot be opened,
+    OptionError for arguments of another type.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Context:
         *,
         threads: int | None = None,
     ) -> None:
+        check_options("Context", log_path=log_path, threads=threads)
         self._log = logging.getLogger(f"optima.runtime.{next(_numbers)}")
         try:
             self._log.setLevel(LogLevel(verbosity))
@@ -86,9 +89,11 @@ class Context:
         ``fallback``: subgraphs whose devices are absent run on their backend's simulator instead, or on the CPU by the
         form stored for it; which did is logged and in ``subgraph_info``. ``simulate``: the first choice of each list
         runs, on its simulator where it is absent, although another device of the list is here: for trying a board's
-        folder elsewhere. ``digest``: the sha256 (hex) that ``model.meta`` must have. Raises
+        folder elsewhere. ``digest``: the sha256 (hex) that ``model.meta`` must have. Raises OptionError,
         ArtifactError, DeviceAbsent, WrongCpu, UnknownBackend, and what a backend's loader raises.
         """
+        # A digest in fallback's place must not pass for True, and be compared with nothing.
+        check_options("Context.load_model", path=path, fallback=fallback, digest=digest, simulate=simulate)
         artifact = read_model(path, digest)
         loaded = load_artifact(artifact, self._extensions, fallback, self._log, simulate=simulate)
         self._log.info("loaded %s from %s", artifact.meta.name, artifact.path)

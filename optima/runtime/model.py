@@ -134,6 +134,8 @@ class Model:
 
     def flatten_inputs(self, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> dict[str, Array]:
         """Logical: the module's own arguments as arrays by tensor name. Raises InputError."""
+        if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping | None):
+            raise InputError("the arguments are no tuple with a dict", hint="pass (x, y) as model(x, y) takes them")
         arrays = conform_logical(self.input_tensors_info, self._leaves(args, kwargs or {}))
         return {t.name: a for t, a in zip(self.input_tensors_info, arrays, strict=True)}
 
@@ -154,6 +156,8 @@ class Model:
             return session.trace()
 
     def _by_name(self, inputs: Mapping[str, Any]) -> list[Array]:
+        if not isinstance(inputs, Mapping):
+            raise InputError(f"a {type(inputs).__name__} is no dict of arrays", hint="use what flatten_inputs() gives")
         missing = [t.name for t in self.input_tensors_info if t.name not in inputs]
         if missing:
             raise InputError(f"no array for {', '.join(missing)}", hint="use what flatten_inputs() gives")

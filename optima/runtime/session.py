@@ -11,7 +11,7 @@ import numpy as np
 
 from devices import DeviceRef, Family, InternalError, OptimaError, UserError
 from optima.artifact.manifest import FormMeta, ModelMeta, SubgraphMeta, SymbolMeta, TensorMeta, TransferMeta
-from optima.backends.base import Copying, Executable
+from optima.backends.base import Copying, Executable, Invocation
 from optima.runtime.borders import BorderPlan
 from optima.runtime.errors import SubgraphFailed
 from optima.runtime.lanes import Schedule, run_all
@@ -67,25 +67,33 @@ def _named(part: LoadedSubgraph) -> Iterator[None]:
         ) from error
 
 
+def _no_memory(loaded: Loaded) -> UserError:
+    return UserError(
+        f"there is not enough memory for a request: it needs {loaded.meta.request_bytes:,} bytes",
+        hint="use fewer requests at a time",
+    )
+
+
 class Session:
     """Buffers and invocations of one request. One run at a time; the caller sees to that."""
 
     def __init__(self, loaded: Loaded) -> None:
-        """Raises UserError when there is not enough memory."""
+        """Raises UserError when there is not enough memory, and what a backend raises."""
         self._loaded = loaded
         try:
             self._arrays = {**loaded.constants, **loaded.plan.allocate()}
-            self._invocations = [
-                part.executable.bind({n: self._arrays[n] for n in (*part.meta.inputs, *part.meta.outputs)})
-                for part in loaded.subgraphs
-            ]
+            self._invocations = [self._bind(part) for part in loaded.subgraphs]
         except MemoryError as error:
-            raise UserError(
-                f"there is not enough memory for a request: it needs {loaded.meta.request_bytes:,} bytes",
-                hint="use fewer requests at a time",
-            ) from error
+            raise _no_memory(loaded) from error
         self._elapsed_us = [0.0] * len(self._invocations)
         self._total_us = 0.0
+
+    def _bind(self, part: LoadedSubgraph) -> Invocation:
+        with _named(part):
+            try:
+                return part.executable.bind({n: self._arrays[n] for n in (*part.meta.inputs, *part.meta.outputs)})
+            except MemoryError as error:
+                raise _no_memory(self._loaded) from error
 
     def write_input(self, index: int, array: Array, *, logical: bool = False) -> None:
         """Copy an array of the right dtype and shape in; ``logical``: it is in PyTorch's order already."""
@@ -123,8 +131,9 @@ class Session:
     def trace(self) -> dict[str, Array]:
         """Run step by step; copies of every tensor that exists between steps, by name, in PyTorch's order."""
         seen = {t.name: self._arrays[t.name].copy() for t in self._loaded.meta.inputs}
-        for invocation in self._invocations:
-            seen.update(invocation.trace())
+        for part, invocation in zip(self._loaded.subgraphs, self._invocations, strict=True):
+            with _named(part):
+                seen.update(invocation.trace())
         seen.update({t.name: self._arrays[t.name].copy() for t in self._loaded.meta.outputs})
         return seen
 

@@ -266,3 +266,67 @@ def test_a_constant_of_another_shape_is_refused(tmp_path: Path) -> None:
     with pytest.raises(rt.ArtifactError, match="another shape"):
         rt.Context().load_model(path)
     assert replace(c, name="d").key == c.key
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"path": None}, "path +is None"),
+        ({"path": 5}, "path +is 5"),
+        ({"digest": 5}, "digest +is a int"),
+        ({"fallback": "3fa9"}, "fallback +is '3fa9'"),
+        ({"simulate": 1}, "simulate +is 1"),
+    ],
+)
+def test_arguments_of_another_type(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    path = folders.write(tmp_path, [folders.Part((), ())], [], [])
+    with pytest.raises(rt.OptionError, match=said):
+        rt.Context().load_model(**{"path": path, **change})
+
+
+def test_a_digest_in_the_place_of_fallback_is_not_taken_for_true(tmp_path: Path) -> None:
+    path = folders.write(tmp_path, [folders.Part((), ())], [], [])
+    with pytest.raises(rt.OptionError, match="fallback"):
+        rt.Context().load_model(path, "0" * 64)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "given", [{"log_path": 5}, {"log_path": "a\0b"}, {"threads": "2"}, {"threads": 1.5}, {"threads": True}]
+)
+def test_a_context_of_nonsense(given: dict[str, Any]) -> None:
+    with pytest.raises(rt.OptionError, match=next(iter(given))):
+        rt.Context(**given)
+
+
+def test_arguments_that_are_no_collection_of_arrays(tmp_path: Path) -> None:
+    model = rt.Context().load_model(folders.write(tmp_path, [folders.Part((), ())], [], []))
+    nonsense: tuple[Any, ...] = (None, 5, {1: 2}, object())
+    for value in nonsense:
+        with pytest.raises(rt.InputError):
+            model.flatten_inputs(value)
+    for value in (None, 5, [1], object()):
+        with pytest.raises(rt.InputError):
+            model.run_flat(value)
+        with pytest.raises(rt.InputError):
+            model.trace(value)
+
+
+@pytest.mark.parametrize("step", ["bind", "trace"])
+def test_what_a_library_raises_beside_running_names_the_subgraph_too(tmp_path: Path, step: str) -> None:
+    class Breaks:
+        def bind(self, borders: object) -> Breaks:
+            if step == "bind":
+                raise RuntimeError("no room on the device")
+            return self
+
+        def trace(self) -> dict[str, Any]:
+            raise RuntimeError("no room on the device")
+
+    extension = ModuleType("breaks")
+    vars(extension).update(NAME="breaks", load=lambda view, device, env: Breaks())
+    extension.load.__module__ = __name__
+    context = rt.Context()
+    context.load_extension(extension)
+    model = context.load_model(folders.write(tmp_path, [folders.Part((), (), backend="breaks")], [], []))
+    with pytest.raises(rt.SubgraphFailed, match="subgraph_0 failed on X64:0: RuntimeError: no room on the device"):
+        model.trace({})

@@ -54,8 +54,12 @@ def parse_template(kind: DeviceEnum, text: str) -> tuple[str, ...]:
             hint=f"it is {text!r}; it may use {known}",
         )
     program = shutil.which(words[0])
+    if program is None:
+        raise CommandTemplateError(
+            f"{variable} names {words[0]!r}, which is no program here", hint=f"correct it, or unset it; it is {text!r}"
+        )
     # The command runs in another folder: a program named relative to this one would not be found there.
-    return (os.path.abspath(program) if program else words[0], *words[1:])
+    return (os.path.abspath(program), *words[1:])
 
 
 def filled(words: tuple[str, ...], paths: Mapping[str, Path]) -> list[str]:

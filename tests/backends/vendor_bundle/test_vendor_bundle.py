@@ -131,10 +131,11 @@ def test_a_template_that_is_no_command_is_refused(text: str, match: str) -> None
         parse_template(CV22, text)
 
 
-def test_a_template_is_filled_word_by_word() -> None:
-    words = parse_template(CV22, "'my compiler' --model={onnx} -o {out} '{\"json\": 1}'")
+def test_a_template_is_filled_word_by_word(tmp_path: Path) -> None:
+    (tmp_path / "my compiler").touch(mode=0o755)
+    words = parse_template(CV22, f"'{tmp_path}/my compiler' --model={{onnx}} -o {{out}} '{{\"json\": 1}}'")
     paths = {"onnx": Path("/a b/m.onnx"), "out": Path("/o")}
-    assert filled(words, paths) == ["my compiler", "--model=/a b/m.onnx", "-o", "/o", '{"json": 1}']
+    assert filled(words, paths) == [str(tmp_path / "my compiler"), "--model=/a b/m.onnx", "-o", "/o", '{"json": 1}']
 
 
 def test_another_compiler_is_another_key(tmp_path: Path) -> None:
@@ -151,3 +152,11 @@ def test_a_wrong_template_shows_in_the_toolchain(monkeypatch: pytest.MonkeyPatch
     chain = optima.toolchains()[CV22]
     assert chain.backend == "vendor_bundle" and chain.complete
     assert "must name {out}" in str(chain)
+
+
+def test_a_command_without_its_program_is_refused_before_anything_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPTIMA_CV22_COMPILE_CMD", "no-such-compiler {onnx} {out}")
+    with pytest.raises(CommandTemplateError, match="'no-such-compiler', which is no program here"):
+        parse_template(CV22, "no-such-compiler {onnx} {out}")
+    (vendor,) = (tool for tool in optima.toolchains()[CV22].tools if "CVflow" in tool.name)
+    assert not vendor.found
