@@ -126,9 +126,14 @@ ROUTES = _routes()
 def routes_of(
     kind: DeviceEnum, backend: str = "", simulator: str = "", options: Mapping[str, Any] | None = None
 ) -> tuple[Route, ...]:
-    """Those of a kind, by its default backend or another, with these options or any; else one of its own."""
+    """Those of a kind, or of one that gets the same bytes, by its default backend or another, with these options or any.
+
+    Where there is none: one of its own.
+    """
     name = backend or spec_of(kind).backend
-    known = [r for r in ROUTES if r.kind is kind and r.backend == name and simulator in ("", r.simulator)]
+    known = [
+        r for r in ROUTES if kind in (r.kind, *r.like) and r.backend == name and simulator in ("", r.simulator)
+    ]
     found = [r for r in known if not options or r.options == options]
     return tuple(found) or (Route(kind, name, "what its backend loads here", options=options or {}),)
 

@@ -92,10 +92,12 @@ def compile(job: Annotated[Path, typer.Argument(help="a compile job, such as con
 @app.command()
 def check(job: Annotated[Path, typer.Argument(help="a compile job")]) -> None:
     """Say what compiling would refuse, and show the split. Compiles nothing."""
+    from optima.artifact.writer import check_target
     from optima.manager import check as check_job
     from optima.samples import read_samples
 
     read = CompileJob.read(job)
+    check_target(read.output, read.name)
     samples = read_samples(read.samples) if read.samples else None
     split = check_job(read.devices, read.graph, read.map, sample_inputs=samples, **read.checked_options)
     for part in split.subgraphs:

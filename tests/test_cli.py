@@ -88,6 +88,14 @@ def test_samples_and_options_of_a_job_reach_the_compiler(folder: Path) -> None:
         assert "speed" in optima_command(command, str(folder / "options.toml"), status=1)
 
 
+def test_check_and_compile_refuse_the_same_names(folder: Path) -> None:
+    (folder / "map.json").write_text(json.dumps({"conv2d_2": "X64:0", "add_5": "X64:0"}))
+    text = (folder / "job.toml").read_text().replace('"Sample"', '"../Sample"')
+    (folder / "outside.toml").write_text(text)
+    refusals = {optima_command(command, str(folder / "outside.toml"), status=1) for command in ("check", "compile")}
+    assert len(refusals) == 1 and "../Sample" in refusals.pop()
+
+
 @pytest.mark.parametrize("array", [np.array(["a"]), np.zeros(2, "datetime64[s]"), np.zeros(2, [("a", "f4")])])
 def test_samples_that_are_no_numbers_are_refused(folder: Path, array: np.ndarray[Any, Any]) -> None:
     np.savez(folder / "words.npz", x=array)
