@@ -126,7 +126,7 @@ ROUTES = _routes()
 def routes_of(
     kind: DeviceEnum, backend: str = "", simulator: str = "", options: Mapping[str, Any] | None = None
 ) -> tuple[Route, ...]:
-    """Those of a kind, or of one that gets the same bytes, by its default backend or another, with these options or any.
+    """Those of a kind, or of one that gets the same bytes, by its default backend or another, these options or any.
 
     Where there is none: one of its own.
     """
