@@ -9,12 +9,11 @@ from devices import DeviceRef
 from optima.backends.base import LoadEnv, SubgraphView
 from optima.backends.gpu_route.errors import DeviceLacks
 from optima.backends.gpu_route.executable import GpuExecutable
-from optima.backends.gpu_route.meta import own_problems
 from optima.backends.kernel_route.checking import read_plan
 from optima.backends.spirv.errors import OpenClMissing, VulkanMissing
 from optima.backends.spirv.found import hardware, simulator
 from optima.backends.spirv.interface import Interface
-from optima.backends.spirv.meta import FORMAT_VERSION, SpirvSubgraph
+from optima.backends.spirv.meta import FORMAT_VERSION, SpirvSubgraph, own_problems
 
 
 def present_for(device: DeviceRef, target: Mapping[str, Any]) -> bool:

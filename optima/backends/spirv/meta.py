@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from pydantic import Field
 
+from devices import Problem
 from optima.backends.gpu_route import meta as gpu
 from optima.backends.kernel_route.meta import KernelFile
 
@@ -45,3 +46,12 @@ class SpirvSubgraph(gpu.GpuSubgraph):
     def alignment(self) -> int:
         """See ``GpuSubgraph``."""
         return ALIGNMENT[self.flavour]
+
+
+def own_problems(meta: SpirvSubgraph) -> Iterator[Problem]:
+    """See ``gpu_route.meta.own_problems``; and arguments that are not bound in order, as they are printed."""
+    yield from gpu.own_problems(meta)
+    for kernel in meta.kernels:
+        bindings = [argument.binding for argument in kernel.arguments]
+        if bindings != list(range(len(bindings))):
+            yield Problem(kernel.name, f"binds its arguments to {bindings[:8]} instead of 0, 1, ...")

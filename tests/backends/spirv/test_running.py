@@ -132,6 +132,17 @@ def test_a_broken_meta_is_refused_before_anything_runs(flavour: Flavour) -> None
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("binding", [1, 2**40])
+def test_arguments_that_are_bound_elsewhere_are_refused(flavour: Flavour, binding: int) -> None:
+    graph = Graph.parse(SUM)
+    artifact = compiled(graph, flavour)
+    meta = copy.deepcopy(dict(artifact.meta))
+    meta["kernels"][0]["arguments"][0]["binding"] = binding
+    with pytest.raises(optima.BadSubgraph, match="binds its arguments"):
+        load(view_of(graph, replace(artifact, meta=meta)), DEVICE, ENV)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
 def test_what_a_device_lacks_is_listed(flavour: Flavour) -> None:
     graph = Graph.parse(SUM)
     artifact = compiled(graph, flavour)
