@@ -91,7 +91,7 @@ def compile(job: Annotated[Path, typer.Argument(help="a compile job, such as con
 
 @app.command()
 def check(job: Annotated[Path, typer.Argument(help="a compile job")]) -> None:
-    """Say what compiling would refuse, and show the split. Compiles nothing."""
+    """Say what is refused before compiling, and show the split. Compiles nothing."""
     from optima.artifact.writer import check_target
     from optima.manager import check as check_job
     from optima.samples import read_samples

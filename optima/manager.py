@@ -158,8 +158,9 @@ def check(
     sample_inputs: Sequence[tuple[torch.Tensor, ...] | Mapping[str, torch.Tensor]] | None = None,
     need_gpu: bool = False,
 ) -> Split:
-    """Everything that ``optimize`` would refuse, without compiling: raises the same errors.
+    """Everything that ``optimize`` refuses before it compiles: raises the same errors.
 
+    What eight bits leave of a subgraph shows when it is quantised, which is a part of compiling.
     The arguments are those of ``optimize``: without ``sample_inputs`` a map to a device that quantises is refused.
     Returns the split that ``optimize`` would compile; print it for the placement table.
     """
