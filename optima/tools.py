@@ -85,28 +85,28 @@ def program(
     *,
     env: str = "",
     ask: Sequence[str] = ("--version",),
-    version: re.Pattern[str] = _VERSION,
+    version_pattern: re.Pattern[str] = _VERSION,
     optional: bool = False,
 ) -> Tool:
     """A program on the PATH, or where the environment variable ``env`` points. Asked for its version.
 
-    ``version``: what its version is in that answer; the first number with a dot unless another pattern is given.
+    ``version_pattern``: what its version is in that answer; the first number with a dot unless another pattern is given.
     """
     given = os.environ.get(env, "") if env else ""
     path = shutil.which(given or name)
     if path is None:
         return Tool(name, serves, install, optional=optional)
-    return Tool(name, serves, install, _version_of(path, ask, version), path, optional)
+    return Tool(name, serves, install, _version_of(path, ask, version_pattern), path, optional)
 
 
-def _version_of(path: str, ask: Sequence[str], version: re.Pattern[str]) -> str:
+def _version_of(path: str, ask: Sequence[str], pattern: re.Pattern[str]) -> str:
     if not ask:
         return ""
     try:
         _, said = ask_tool([path, *ask], timeout_s=20)
     except ToolFailed:
         return ""
-    found = version.search(said)
+    found = pattern.search(said)
     return found.group() if found else ""
 
 

@@ -44,7 +44,12 @@ def nvcc() -> Tool:
     """NVIDIA's compiler as a program, from its CUDA toolkit."""
     install = "NVIDIA's CUDA toolkit, https://developer.nvidia.com/cuda-downloads"
     return program(
-        NVCC, "the same, where no NVRTC is installed", install, env="OPTIMA_NVCC", version=_NVCC_VERSION, optional=True
+        NVCC,
+        "the same, where no NVRTC is installed",
+        install,
+        env="OPTIMA_NVCC",
+        version_pattern=_NVCC_VERSION,
+        optional=True,
     )
 
 

@@ -13,7 +13,7 @@ from optima.backends.gpu_route.job import opened, printed
 from optima.backends.gpu_route.linking import Group, link_group, placed
 from optima.backends.gpu_route.meta import ALIGNMENT, GpuKernel, GpuSubgraph
 from optima.backends.kernel_route.backend import KernelBackend
-from optima.backends.kernel_route.lowering import Lowered, answer_of, dumper, kernel_job, lowered, try_own
+from optima.backends.kernel_route.lowering import Lowered, answer_of, dumper, kernel_job, try_own
 from optima.graph import Graph, Op
 from optima.kernels.gpu.lower import own_gpu_program
 from optima.kernels.gpu.printable import refusal
@@ -103,15 +103,16 @@ class GpuBackend(KernelBackend[Compilation]):
         self, subgraph: Graph, device: DeviceRef, options: CompileOptions, results: Mapping[str, bytes]
     ) -> SubgraphArtifact:
         """The kernels' files, the constants that they read, and the meta that says how to launch them."""
-        found = self.lowered(subgraph, device, options)
-        graph, compilation = found.graph, self.target(device, options)
+        lowered = self.lowered(subgraph, device, options)
+        graph, compilation = lowered.graph, self.target(device, options)
         groups = [
-            Group(job.label, ops, *opened(results[job.key])) for ops, job in zip(found.calls, found.jobs, strict=True)
+            Group(job.label, ops, *opened(results[job.key]))
+            for ops, job in zip(lowered.calls, lowered.jobs, strict=True)
         ]
-        storage, buffers = placed(graph, groups, found.aliases, found.weight_keys, compilation.alignment)
+        storage, buffers = placed(graph, groups, lowered.aliases, lowered.weight_keys, compilation.alignment)
         linked = [link_group(graph, k, group, storage.reads, self.kernel_meta) for k, group in enumerate(groups)]
         plan = {
-            **found.plan_fields(subgraph.name, storage),
+            **lowered.plan_fields(subgraph.name, storage),
             "buffers": buffers,
             "kernels": tuple({k.name: k for kernels, _ in linked for k in kernels}.values()),
             "calls": tuple(call for _, calls in linked for call in calls),
@@ -119,7 +120,7 @@ class GpuBackend(KernelBackend[Compilation]):
         return SubgraphArtifact(
             files={f"{group.name}_{file}": data for group in groups for file, data in group.files.items()},
             meta=self.subgraph_meta(device, options, plan).model_dump(mode="json"),
-            constants=found.constants,
+            constants=lowered.constants,
             produced_by=_produced_by(compilation),
         )
 
@@ -127,7 +128,7 @@ class GpuBackend(KernelBackend[Compilation]):
         """See ``KernelBackend``."""
         graph = run_passes(subgraph, PassContext(lanes=_LANES), dumper(subgraph, options.dump_dir), DENSE_PASSES)
         dialect = self.dialect(device, options)
-        return lowered(graph, lambda part, ops: _job(part, target, dialect, ops))
+        return Lowered.of(graph, lambda part, ops: _job(part, target, dialect, ops))
 
 
 def _computes(graph: Graph, op: Op) -> bool:

@@ -30,6 +30,20 @@ class Lowered:
     aliases: tuple[Op, ...]
     jobs: tuple[Job, ...]
 
+    @classmethod
+    def of(cls, graph: Graph, job_of: Callable[[Graph, tuple[Op, ...]], Job]) -> Lowered:
+        """A graph after its passes. ``job_of``: the job of a group in canonical form, given its ops."""
+        calls: list[tuple[Op, ...]] = []
+        aliases: list[Op] = []
+        jobs: list[Job] = []
+        for group, ops in groups_of(graph):
+            if not group:
+                aliases.extend(ops)
+                continue
+            jobs.append(job_of(canonical(graph.extract(group, ops)), ops))
+            calls.append(ops)
+        return cls(graph, tuple(calls), tuple(aliases), tuple(jobs))
+
     @property
     def names(self) -> tuple[str, ...]:
         """The kernel of each group: its job's label."""
@@ -56,20 +70,6 @@ class Lowered:
             "constants": tuple(ConstantMeta(name=c.name, key=c.key, recipe=c.recipe) for c in self.constants),
             "arena_bytes": storage.arena_bytes,
         }
-
-
-def lowered(graph: Graph, job_of: Callable[[Graph, tuple[Op, ...]], Job]) -> Lowered:
-    """The groups of a graph after its passes. ``job_of``: the job of a group in canonical form, given its ops."""
-    calls: list[tuple[Op, ...]] = []
-    aliases: list[Op] = []
-    jobs: list[Job] = []
-    for group, ops in groups_of(graph):
-        if not group:
-            aliases.extend(ops)
-            continue
-        jobs.append(job_of(canonical(graph.extract(group, ops)), ops))
-        calls.append(ops)
-    return Lowered(graph, tuple(calls), tuple(aliases), tuple(jobs))
 
 
 def kernel_job(

@@ -8,7 +8,7 @@ from typing import Any
 from devices import DeviceEnum, DeviceRef, Family
 from optima.backends.base import Backend, CompileOptions, Job, SubgraphArtifact
 from optima.backends.kernel_route.backend import KernelBackend
-from optima.backends.kernel_route.lowering import Lowered, answer_of, dumper, kernel_job, lowered, try_own
+from optima.backends.kernel_route.lowering import Lowered, answer_of, dumper, kernel_job, try_own
 from optima.backends.kernel_route.storage import assign
 from optima.backends.llvm.meta import FORMAT_VERSION, CallMeta, KernelMeta, LlvmSubgraph
 from optima.graph import Graph, Op
@@ -84,7 +84,7 @@ class LlvmBackend(KernelBackend[CpuTarget]):
         """See ``KernelBackend``."""
         graph = run_passes(subgraph, PassContext(lanes=target.lanes), dumper(subgraph, options.dump_dir))
         versions = {**toolchain_versions(), **_cross_linker(target)}
-        return lowered(graph, lambda part, ops: _job(part, ops, target, versions))
+        return Lowered.of(graph, lambda part, ops: _job(part, ops, target, versions))
 
 
 def _job(part: Graph, ops: Sequence[Op], target: CpuTarget, versions: Mapping[str, str]) -> Job:
