@@ -90,7 +90,7 @@ def program(
 ) -> Tool:
     """A program on the PATH, or where the environment variable ``env`` points. Asked for its version.
 
-    ``version_pattern``: what its version is in that answer; the first number with a dot unless another pattern is given.
+    ``version_pattern``: what its version is in that answer; by default the first number with a dot.
     """
     given = os.environ.get(env, "") if env else ""
     path = shutil.which(given or name)

@@ -67,6 +67,21 @@ def _named(part: LoadedSubgraph) -> Iterator[None]:
         ) from error
 
 
+def _copies_us(part: LoadedSubgraph, run: Invocation) -> Mapping[str, float] | None:
+    """What copying each border of a subgraph took; None on a CPU, where nothing is copied, {} where it does not say."""
+    if part.computes_on.kind.family is Family.CPU:
+        return None
+    return run.copies_us() if isinstance(run, Copying) else {}
+
+
+def _transfer_us(transfer: TransferMeta, copies: Mapping[str, Mapping[str, float] | None]) -> float | None:
+    """What both sides took to copy it; None where one does not say."""
+    sides = [copied for name in (transfer.source, transfer.target) if (copied := copies[name]) is not None]
+    if any(transfer.tensor not in copied for copied in sides):
+        return None
+    return sum(copied[transfer.tensor] for copied in sides)
+
+
 def _no_memory(loaded: Loaded) -> UserError:
     return UserError(
         f"there is not enough memory for a request: it needs {loaded.meta.request_bytes:,} bytes",
@@ -143,23 +158,13 @@ class Session:
             SubgraphProfile(part.meta.name, str(part.device), us, tuple(KernelProfile(*k) for k in run.timings()))
             for part, run, us in zip(self._loaded.subgraphs, self._invocations, self._elapsed_us, strict=True)
         ]
+        runs = zip(self._loaded.subgraphs, self._invocations, strict=True)
+        copies = {part.meta.name: _copies_us(part, run) for part, run in runs}
         transfers = tuple(
-            TransferProfile(t.tensor, t.source, t.target, t.nbytes, t.kind, self._transfer_us(t))
+            TransferProfile(t.tensor, t.source, t.target, t.nbytes, t.kind, _transfer_us(t, copies))
             for t in self._loaded.transfers
         )
         return ProfileData(self._total_us, tuple(parts), transfers)
-
-    def _transfer_us(self, transfer: TransferMeta) -> float | None:
-        """What both sides took to copy it; None where one does not say."""
-        total = 0.0
-        for part, run in zip(self._loaded.subgraphs, self._invocations, strict=True):
-            if part.meta.name not in (transfer.source, transfer.target) or part.computes_on.kind.family is Family.CPU:
-                continue
-            copied = run.copies_us().get(transfer.tensor) if isinstance(run, Copying) else None
-            if copied is None:
-                return None
-            total += copied
-        return total
 
     def _rows(self, meta: TensorMeta) -> tuple[slice, ...]:
         """The part of an output that is meant."""
